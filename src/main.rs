@@ -1,0 +1,2 @@
+//! chatphone.
+fn main() {}
