@@ -1,1 +1,3 @@
 //! chatphone.
+
+pub mod api;
