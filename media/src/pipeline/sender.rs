@@ -129,6 +129,12 @@ impl Sender {
         self.encode()
     }
 
+    /// The 10 ms that the last tick read, as the far end hears them but for the codec: what a recorder keeps.
+    pub fn last_tick(&self) -> &[f32] {
+        let start = if self.filled == 0 { FRAME_SAMPLES - TICK_SAMPLES } else { self.filled - TICK_SAMPLES };
+        &self.frame[start..start + TICK_SAMPLES]
+    }
+
     /// Silences what is sent; the source goes on.
     pub fn set_muted(&mut self, muted: bool) {
         self.muted = muted;
