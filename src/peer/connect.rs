@@ -210,7 +210,11 @@ impl AudioPeer {
     /// What is known about the way of the packets.
     pub async fn stats(&self) -> PeerStats {
         let report = self.connection.get_stats(Instant::now(), StatsSelector::None).await;
-        PeerStats::read(&report, *self.reports.borrow())
+        let selected = match self.sender.transport().await {
+            Ok(Some(dtls)) => dtls.ice_transport().get_selected_candidate_pair().await.ok().flatten(),
+            _ => None,
+        };
+        PeerStats::read(&report, selected.as_ref(), *self.reports.borrow())
     }
 
     /// Closes the connection and its sockets.

@@ -1,9 +1,10 @@
 use super::rtcp::RemoteReport;
+use rtc::peer_connection::transport::RTCIceCandidatePair;
 use rtc::statistics::stats::ice_candidate_pair::{RTCIceCandidatePairStats, RTCStatsIceCandidatePairState};
 use serde::Serialize;
 use std::fmt;
 use std::time::Duration;
-use webrtc::peer_connection::{RTCStatsReport, RTCStatsReportEntry};
+use webrtc::peer_connection::{RTCIceCandidate, RTCStatsReport};
 
 /// One end of the candidate pair in use (W3C `RTCIceCandidateStats`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -48,11 +49,18 @@ impl PeerStats {
         self.remote_report.and_then(|r| r.round_trip_time).or(self.current_round_trip_time)
     }
 
-    pub(super) fn read(report: &RTCStatsReport, remote_report: Option<RemoteReport>) -> Self {
-        let mut stats = Self { remote_report, ..Self::default() };
+    pub(super) fn read(
+        report: &RTCStatsReport,
+        selected: Option<&RTCIceCandidatePair>,
+        remote_report: Option<RemoteReport>,
+    ) -> Self {
+        let mut stats = Self {
+            remote_report,
+            local_candidate: selected.map(|pair| candidate(pair.local())),
+            remote_candidate: selected.map(|pair| candidate(pair.remote())),
+            ..Self::default()
+        };
         if let Some(pair) = selected_pair(report) {
-            stats.local_candidate = candidate(report, &pair.local_candidate_id);
-            stats.remote_candidate = candidate(report, &pair.remote_candidate_id);
             stats.current_round_trip_time =
                 (pair.current_round_trip_time > 0.0).then(|| Duration::from_secs_f64(pair.current_round_trip_time));
         }
@@ -72,14 +80,11 @@ fn selected_pair(report: &RTCStatsReport) -> Option<&RTCIceCandidatePairStats> {
         .max_by_key(|p| (p.nominated, p.packets_sent + p.packets_received))
 }
 
-fn candidate(report: &RTCStatsReport, id: &str) -> Option<CandidateInfo> {
-    let (RTCStatsReportEntry::LocalCandidate(c) | RTCStatsReportEntry::RemoteCandidate(c)) = report.get(id)? else {
-        return None;
-    };
-    Some(CandidateInfo {
-        candidate_type: c.candidate_type.to_string(),
-        protocol: c.protocol.clone(),
-        address: c.address.clone().filter(|a| !a.is_empty()),
+fn candidate(c: &RTCIceCandidate) -> CandidateInfo {
+    CandidateInfo {
+        candidate_type: c.typ.to_string(),
+        protocol: c.protocol.to_string(),
+        address: Some(c.address.clone()).filter(|a| !a.is_empty()),
         port: c.port,
-    })
+    }
 }
