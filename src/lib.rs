@@ -1,4 +1,5 @@
 //! chatphone.
 
 pub mod api;
+pub mod call;
 pub mod peer;
