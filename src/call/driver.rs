@@ -132,6 +132,11 @@ impl CallDriver {
         self.peer.as_ref().map(PeerTask::stats)
     }
 
+    /// The next notice, if one is there already.
+    pub fn try_next(&mut self) -> Option<CallNotice> {
+        self.notices.pop_front()
+    }
+
     /// Waits for the next notice. Cancel safe; never ends.
     pub async fn next(&mut self) -> CallNotice {
         loop {
