@@ -12,12 +12,15 @@ mod config;
 pub mod error;
 pub mod event;
 pub mod filename;
+mod ice;
 pub mod lenient;
+mod markup;
 pub mod signaling;
 mod tagged;
 mod transfer;
 mod transport;
 pub mod types;
+mod widget;
 
 pub use client::Client;
 pub use config::{ClientConfig, Identity};
