@@ -2,4 +2,6 @@
 
 pub mod api;
 pub mod call;
+pub mod chat;
 pub mod peer;
+pub mod phone;
