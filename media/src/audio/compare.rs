@@ -18,7 +18,7 @@ pub struct Match {
 /// The reference must lie wholly within the recording. None if the reference is longer than the recording, or either
 /// is silent. Takes memory of some ten times the recording: meant for files of minutes, not hours.
 pub fn best_match(reference: &[f32], recording: &[f32]) -> Option<Match> {
-    let places = (recording.len() + 1).checked_sub(reference.len())?;
+    let places = recording.len().checked_sub(reference.len())? + 1;
     let reference_energy: f64 = reference.iter().map(|&sample| square(sample)).sum();
     if reference.is_empty() || reference_energy < 1e-9 {
         return None;
