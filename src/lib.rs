@@ -3,5 +3,6 @@
 pub mod api;
 pub mod call;
 pub mod chat;
+pub mod cli;
 pub mod peer;
 pub mod phone;
