@@ -1,3 +1,4 @@
 //! cli
 pub mod place;
+pub mod sound;
 pub mod summary;
