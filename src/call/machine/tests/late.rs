@@ -135,3 +135,43 @@ fn late_candidates_do_not_reach_the_next_calls_peer() {
     let outputs = bed.give(answer());
     assert_eq!(outputs, [our_answer(), event(CallEvent::Answered)]);
 }
+
+#[test]
+fn only_one_offer_is_owed_for_a_request_that_was_given_up() {
+    let mut bed = given_up();
+    bed.play([from(AGENT, offer(1)), from(AGENT, offer(2))]);
+    assert_eq!(bed.machine.phase(), Phase::Ringing);
+}
+
+#[test]
+fn when_the_agent_ended_the_last_call_its_next_end_means_the_next_call() {
+    let mut bed = Bed::connected();
+    bed.play([from(AGENT, Signal::end_call()), request(AGENT)]);
+    assert_eq!(ended(&bed.give(from(AGENT, Signal::end_call()))).outcome, Outcome::Rejected);
+}
+
+#[test]
+fn candidates_that_waited_in_the_last_call_are_gone_with_it() {
+    let mut bed = Bed::requesting();
+    bed.play([from(AGENT, candidate("old")), from(AGENT, Signal::end_call())]);
+    bed.play([request(AGENT), Input::PeerReady, from(AGENT, offer(1))]);
+    assert_eq!(bed.give(answer()), [our_answer(), event(CallEvent::Answered)]);
+}
+
+#[test]
+fn a_late_candidate_that_names_its_ice_generation_waits_in_vain() {
+    let late =
+        IceCandidate { candidate: "candidate:1 1 udp 1 192.0.2.1 5000 typ host ufrag u1".into(), ..candidate("") };
+    let mut bed = Bed::connected();
+    bed.play([Input::HangUp, from(AGENT, late), from(AGENT, offer(2)), Input::PeerReady, Input::Accept]);
+    assert_eq!(bed.give(answer()), [our_answer(), event(CallEvent::Answered)]);
+}
+
+#[test]
+fn a_candidate_long_before_the_offer_is_not_of_it() {
+    let mut bed = Bed::requesting();
+    bed.give(from(AGENT, candidate("stale")));
+    bed.wait_secs(11);
+    bed.give(from(AGENT, offer(1)));
+    assert_eq!(bed.give(answer()), [our_answer(), event(CallEvent::Answered)]);
+}
