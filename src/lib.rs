@@ -1,3 +1,4 @@
 //! chatphone.
 
 pub mod api;
+pub mod simulator;
