@@ -1,96 +1,316 @@
-//! The error codes of the API.
+//! What can go wrong between this client and the server.
 
-use super::lenient;
-use serde::{Deserialize, Serialize};
+pub use super::code::{ErrorBody, ErrorCode};
+use std::path::PathBuf;
+use std::time::Duration;
 
-/// Defines the published codes once: value, HTTP status the simulator answers with, meaning.
-macro_rules! codes {
-    ($($variant:ident = $code:literal, $status:literal, $text:literal;)+) => {
-        /// An `error_code` of the API.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-        pub enum ErrorCode {
-            $(#[doc = $text] $variant,)+
-            /// A code that is not published, 0 when the server gave none.
-            Unknown(u32),
-        }
-
-        impl ErrorCode {
-            /// All published codes.
-            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
-
-            /// The number on the wire.
-            pub fn code(self) -> u32 {
-                match self { $(Self::$variant => $code,)+ Self::Unknown(code) => code }
-            }
-
-            /// The meaning, in words.
-            pub fn meaning(self) -> &'static str {
-                match self { $(Self::$variant => $text,)+ Self::Unknown(_) => "unknown error" }
-            }
-
-            /// The HTTP status that goes with it. The API publishes none per code; these are the RFC 9110 meanings,
-            /// within the statuses the methods list.
-            pub fn http_status(self) -> u16 {
-                match self { $(Self::$variant => $status,)+ Self::Unknown(_) => 500 }
-            }
-        }
-
-        impl From<u32> for ErrorCode {
-            fn from(code: u32) -> Self {
-                match code { $($code => Self::$variant,)+ other => Self::Unknown(other) }
-            }
-        }
-    };
+/// The methods of the API, named as they are published.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Operation {
+    /// Check Availability.
+    CheckAvailability,
+    /// Expected Parameters.
+    ExpectedParameters,
+    /// Request Chat.
+    RequestChat,
+    /// Get Active Chat.
+    GetActiveChat,
+    /// Send Events.
+    SendEvents,
+    /// Get Chat History.
+    GetHistory,
+    /// Get New Chat Events: the long poll.
+    PollEvents,
+    /// Upload File.
+    UploadFile,
+    /// Get File.
+    GetFile,
+    /// Get Agent Profile Photo.
+    GetProfilePhoto,
+    /// Get ICE servers.
+    GetIceServers,
+    /// Get Chat Widget Configuration.
+    GetWidgetConfiguration,
 }
 
-codes! {
-    InvalidTenantUrl = 1000, 400, "missing or invalid tenantUrl";
-    AuthorizationMissing = 2000, 403, "Authorization header missing";
-    AuthorizationFormat = 2001, 403, "Authorization parameter format incorrect";
-    AuthorizationScheme = 2002, 403, "Authorization scheme incorrect";
-    AppIdMissing = 2003, 403, "Authorization parameter missing: appId";
-    ClientIdMissing = 2004, 403, "Authorization parameter missing: clientId";
-    InvalidApplication = 3000, 403, "missing or invalid application unique id";
-    ServerTimeout = 5000, 504, "timeout: chat server too slow";
-    NoServer = 5001, 503, "no server available for the chat connection";
-    InvalidJson = 5003, 400, "error decoding the JSON body";
-    ServerDisconnected = 5004, 503, "chat server disconnected";
-    SessionNotFound = 5005, 404, "chat session not found";
-    ApplicationNotFound = 5006, 404, "mobile launch point (application) not found";
-    Internal = 5500, 500, "internal server error";
-    UploadTooLarge = 5501, 413, "upload size limit exceeded";
-    FileNotFound = 5502, 404, "file not found";
-    TooManyPolls = 5509, 400, "too many concurrent poll requests for one session";
-    NoEvents = 5511, 400, "no events";
-    FileOperation = 5558, 500, "file operation error";
-    Unspecified = 5955, 500, "unspecified server error";
+impl Operation {
+    /// The published name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::CheckAvailability => "Check Availability",
+            Self::ExpectedParameters => "Expected Parameters",
+            Self::RequestChat => "Request Chat",
+            Self::GetActiveChat => "Get Active Chat",
+            Self::SendEvents => "Send Events",
+            Self::GetHistory => "Get Chat History",
+            Self::PollEvents => "Get New Chat Events",
+            Self::UploadFile => "Upload File",
+            Self::GetFile => "Get File",
+            Self::GetProfilePhoto => "Get Agent Profile Photo",
+            Self::GetIceServers => "Get ICE servers",
+            Self::GetWidgetConfiguration => "Get Chat Widget Configuration",
+        }
+    }
+
+    /// Whether "not found" can only mean the session: file and photo are looked up inside one.
+    fn is_about_the_session(self) -> bool {
+        matches!(self, Self::GetActiveChat | Self::SendEvents | Self::GetHistory | Self::PollEvents)
+    }
 }
 
-impl std::fmt::Display for ErrorCode {
+impl std::fmt::Display for Operation {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} ({})", self.meaning(), self.code())
+        f.write_str(self.name())
     }
 }
 
-/// The body of an error answer.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct ErrorBody {
-    /// The code, which comes as a string or a number.
-    #[serde(default, deserialize_with = "lenient::string")]
-    pub error_code: String,
-    /// The server's text.
-    #[serde(default, deserialize_with = "lenient::string")]
-    pub error_message: String,
+/// What an answer was instead of the JSON it should have been.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotJson {
+    /// A web page: a sign-in portal, a proxy's error page, or the wrong address.
+    Html,
+    /// JSON that stops in the middle.
+    Truncated,
+    /// Something else.
+    Other,
+    /// Nothing at all.
+    Empty,
 }
 
-impl ErrorBody {
-    /// The body for a code with a text of its own.
-    pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self { error_code: code.code().to_string(), error_message: message.into() }
+impl std::fmt::Display for NotJson {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Html => {
+                "with a web page instead of JSON; check the address, and for a proxy or a sign-in page between"
+            }
+            Self::Truncated => "with JSON that stops in the middle; try again",
+            Self::Other => "with something that is no JSON; check the address",
+            Self::Empty => "with nothing at all; check the address",
+        })
+    }
+}
+
+/// A method of the API that did not work out. No variant holds a client id, form data or a message's text.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ApiError {
+    /// The configuration cannot be used; nothing was sent.
+    #[error("{0}")]
+    BadConfig(String),
+    /// An argument cannot be used; nothing was sent.
+    #[error("{operation}: {what}")]
+    BadArgument {
+        /// The method.
+        operation: Operation,
+        /// What is wrong with which argument.
+        what: String,
+    },
+    /// No connection: the name is unknown, or nobody listens there.
+    #[error("{operation}: cannot reach {host}: {reason}; check the address and the network")]
+    Unreachable {
+        /// The method.
+        operation: Operation,
+        /// Host and port.
+        host: String,
+        /// Why, in words.
+        reason: String,
+    },
+    /// A connection, but no trusted one.
+    #[error("{operation}: no trusted TLS connection to {host}: {reason}")]
+    Tls {
+        /// The method.
+        operation: Operation,
+        /// Host and port.
+        host: String,
+        /// Why, and what to do.
+        reason: String,
+    },
+    /// No answer in time.
+    #[error("{operation}: {host} did not answer within {after:?}; try again, or check the network")]
+    Timeout {
+        /// The method.
+        operation: Operation,
+        /// Host and port.
+        host: String,
+        /// How long the client waited.
+        after: Duration,
+    },
+    /// The connection broke in the middle of a request or of its answer.
+    #[error("{operation}: the connection to {host} broke: {reason}; try again")]
+    Interrupted {
+        /// The method.
+        operation: Operation,
+        /// Host and port.
+        host: String,
+        /// Why, in words.
+        reason: String,
+    },
+    /// The server says no.
+    #[error("{operation}: {host} answered HTTP {status}{}{}", in_words(*code, message), hint(*status, *code))]
+    Status {
+        /// The method.
+        operation: Operation,
+        /// Host and port.
+        host: String,
+        /// The HTTP status.
+        status: u16,
+        /// The API's own code, when the answer held one.
+        code: Option<ErrorCode>,
+        /// The server's text, shortened and without control characters; may be empty.
+        message: String,
+    },
+    /// The answer is no JSON.
+    #[error("{operation}: {host} answered {what}")]
+    NotJson {
+        /// The method.
+        operation: Operation,
+        /// Host and port.
+        host: String,
+        /// What it was instead.
+        what: NotJson,
+    },
+    /// The answer is JSON, but not what the method answers.
+    #[error("{operation}: {host} gave an answer that cannot be used: {what}")]
+    Unexpected {
+        /// The method.
+        operation: Operation,
+        /// Host and port.
+        host: String,
+        /// What is missing or wrong.
+        what: String,
+    },
+    /// More bytes than are allowed.
+    #[error("{operation}: {what} is larger than the {limit} bytes allowed")]
+    TooLarge {
+        /// The method.
+        operation: Operation,
+        /// What is too large.
+        what: String,
+        /// The limit, in bytes.
+        limit: u64,
+    },
+    /// A file on this machine.
+    #[error("cannot {action} {}", path.display())]
+    File {
+        /// `read`, `write` or `create`.
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+impl ApiError {
+    /// The session no longer exists: error 5005, or HTTP 404 from a method that works on a session.
+    pub fn is_session_gone(&self) -> bool {
+        match self {
+            Self::Status { code: Some(ErrorCode::SessionNotFound), .. } => true,
+            Self::Status { operation, status: 404, code, .. } => {
+                operation.is_about_the_session() && !matches!(code, Some(c) if !matches!(c, ErrorCode::Unknown(_)))
+            }
+            _ => false,
+        }
     }
 
-    /// The code.
-    pub fn code(&self) -> ErrorCode {
-        ErrorCode::from(self.error_code.trim().parse().unwrap_or(0))
+    /// The server still holds an older poll: error 5509, or HTTP 400 without a telling code from the poll. Poll again
+    /// after a short pause; it is no failure.
+    pub fn is_busy_poll(&self) -> bool {
+        match self {
+            Self::Status { code: Some(ErrorCode::TooManyPolls), .. } => true,
+            Self::Status { operation: Operation::PollEvents, status: 400, code, .. } => {
+                matches!(code, None | Some(ErrorCode::Unknown(_)))
+            }
+            _ => false,
+        }
     }
+
+    /// The same request may work in a moment: HTTP 5xx, 408 and 429, the codes 5000, 5001, 5004, 5500 and 5955,
+    /// time-outs, broken connections, truncated answers, and a server that cannot be reached (see
+    /// [`is_unreachable`](Self::is_unreachable): before the first answer that is more likely a wrong address).
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Status { code: Some(code), .. } if !matches!(code, ErrorCode::Unknown(_)) => {
+                use ErrorCode::*;
+                matches!(code, ServerTimeout | NoServer | ServerDisconnected | Internal | Unspecified)
+            }
+            Self::Status { status, .. } => *status >= 500 || matches!(status, 408 | 429),
+            Self::Timeout { .. } | Self::Interrupted { .. } | Self::Unreachable { .. } => true,
+            Self::NotJson { what, .. } => *what == NotJson::Truncated,
+            _ => false,
+        }
+    }
+
+    /// No connection was made: the name is unknown, the network is down, or nobody listens.
+    pub fn is_unreachable(&self) -> bool {
+        matches!(self, Self::Unreachable { .. })
+    }
+
+    /// The server does not accept who asks: HTTP 401 or 403, or the codes 2000 to 2004 and 3000.
+    pub fn is_unauthorized(&self) -> bool {
+        match self {
+            Self::Status { code: Some(code), .. } if !matches!(code, ErrorCode::Unknown(_)) => {
+                matches!(code.code(), 2000..=2004 | 3000)
+            }
+            Self::Status { status, .. } => matches!(status, 401 | 403),
+            _ => false,
+        }
+    }
+
+    /// The API's own code, when the answer held one.
+    pub fn code(&self) -> Option<ErrorCode> {
+        match self {
+            Self::Status { code, .. } => *code,
+            _ => None,
+        }
+    }
+}
+
+fn in_words(code: Option<ErrorCode>, message: &str) -> String {
+    let mut text = String::new();
+    if let Some(code) = code {
+        text.push_str(&format!(", {code}"));
+    }
+    if !message.is_empty() {
+        text.push_str(&format!(": \"{message}\""));
+    }
+    text
+}
+
+/// What a person can do about a status or code; empty when nothing but the server's text helps.
+fn hint(status: u16, code: Option<ErrorCode>) -> &'static str {
+    use ErrorCode::*;
+    match code {
+        Some(InvalidTenantUrl) => "; check the tenant",
+        Some(AppIdMissing | InvalidApplication | ApplicationNotFound) => "; check the app id",
+        Some(ClientIdMissing | AuthorizationFormat) => "; check the app id and the client id",
+        Some(ServerTimeout | NoServer | ServerDisconnected | Internal | Unspecified) => "; try again later",
+        Some(code) if !matches!(code, Unknown(_)) => "",
+        _ => match status {
+            401 | 403 => "; check the app id and the tenant",
+            404 => "; check the address",
+            408 | 429 | 500..=599 => "; try again later",
+            _ => "",
+        },
+    }
+}
+
+/// A text from outside made fit for one line on a terminal: no control characters, at most 300 characters.
+pub(super) fn printable(text: &str) -> String {
+    const LIMIT: usize = 300;
+    let mut out: String = text
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ")
+        .chars()
+        .filter(|c| {
+            !c.is_control() && !matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        })
+        .take(LIMIT + 1)
+        .collect();
+    if out.chars().count() > LIMIT {
+        out.pop();
+        out.push('…');
+    }
+    out
 }

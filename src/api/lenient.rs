@@ -53,6 +53,37 @@ pub fn opt_u16<'de, D: Deserializer<'de>>(d: D) -> Result<Option<u16>, D::Error>
     Ok(number(&Value::deserialize(d)?).filter(|n| n.fract() == 0.0 && (0.0..=65_535.0).contains(n)).map(|n| n as u16))
 }
 
+/// Reads a list of texts: entries that are none are passed over, one text stands for a list of one.
+pub fn strings<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<String>, D::Error> {
+    Ok(match Value::deserialize(d)? {
+        Value::String(one) => vec![one],
+        Value::Array(many) => many
+            .into_iter()
+            .filter_map(|v| match v {
+                Value::String(s) => Some(s),
+                _ => None,
+            })
+            .collect(),
+        _ => Vec::new(),
+    })
+}
+
+/// Reads `null` as the default.
+pub fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(d: D) -> Result<T, D::Error> {
+    Ok(Option::deserialize(d)?.unwrap_or_default())
+}
+
+/// Writes a whole number without a fraction: `60`, not `60.0`, which some readers of whole numbers refuse.
+pub fn write_number<S: Serializer>(value: &Option<f64>, s: S) -> Result<S::Ok, S::Error> {
+    /// Up to here every whole number has a double of its own.
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    match value {
+        None => s.serialize_none(),
+        Some(n) if n.fract() == 0.0 && n.abs() <= EXACT => s.serialize_i64(*n as i64),
+        Some(n) => s.serialize_f64(*n),
+    }
+}
+
 /// Writes a string as a JSON number where it is exactly one, as servers do with codes and ids.
 pub fn write_scalar<S: Serializer>(value: &Option<String>, s: S) -> Result<S::Ok, S::Error> {
     match value {
@@ -116,7 +147,19 @@ impl Serialize for Timestamp {
 
 /// Reads an optional timestamp: a number or a string; anything else is `None`, since no event is worth losing for it.
 pub fn opt_timestamp<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Timestamp>, D::Error> {
-    Ok(number(&Value::deserialize(d)?).map(|n| Timestamp(n as i64)))
+    let value = Value::deserialize(d)?;
+    let whole = match &value {
+        Value::Number(n) => n.as_i64(),
+        Value::String(s) => s.trim().parse().ok(),
+        _ => None,
+    };
+    Ok(whole.map(Timestamp).or_else(|| {
+        number(&value).map(|n| {
+            // Seconds with a fraction: kept to the millisecond.
+            let seconds = n.fract() != 0.0 && n.abs() < Timestamp::SECONDS_BELOW as f64;
+            Timestamp(if seconds { (n * 1000.0).round() } else { n } as i64)
+        })
+    }))
 }
 
 /// Reads an SDP, which may be wrapped as a browser's `RTCSessionDescription` (`{"type": …, "sdp": …}`).
@@ -168,6 +211,7 @@ mod tests {
         for v in [json!(1_700_000_000), json!("1700000000"), json!(1_700_000_000_000_i64), json!("1700000000000")] {
             assert_eq!(probe(json!({ "at": v })).at.unwrap().as_millis(), 1_700_000_000_000);
         }
+        assert_eq!(probe(json!({ "at": 1_700_000_000.25 })).at.unwrap().as_millis(), 1_700_000_000_250);
         assert!(probe(json!({ "at": "yesterday" })).at.is_none());
         assert!(probe(json!({})).at.is_none());
     }

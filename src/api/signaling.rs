@@ -176,7 +176,7 @@ impl Signal {
             _ => return None,
         };
         // One SDK sends candidates without `type`.
-        if !object.contains_key("type") && object.contains_key("candidate") {
+        if object.get("type").is_none_or(Value::is_null) && object.contains_key("candidate") {
             object.insert("type".into(), "ICE_CANDIDATE".into());
         }
         Some(Self::from_object(object))

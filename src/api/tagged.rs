@@ -1,10 +1,15 @@
 //! The macro behind the event and signaling enums: a tag names the variant, the rest is its body, and what does not fit
 //! is kept raw as `Unknown`.
 
+use super::lenient::Extra;
+use serde::Serialize;
+use serde_json::Value;
+
 /// Defines an enum of JSON objects told apart by one tag field.
 ///
 /// Every variant holds a struct with its fields. An object whose tag is unknown, or whose body does not fit its tag, is
-/// kept whole in `Unknown`, so that reading never fails on an object and writing gives back what came.
+/// kept whole in `Unknown`, so that reading never fails on an object and writing gives back what came. A known field
+/// whose value cannot be read is kept among the `extra` ones.
 macro_rules! tagged_enum {
     (
         $(#[$meta:meta])*
@@ -13,7 +18,7 @@ macro_rules! tagged_enum {
         }
     ) => {
         $(#[$meta])*
-        #[derive(Debug, Clone, PartialEq)]
+        #[derive(Clone, PartialEq)]
         pub enum $name {
             $( $(#[$vmeta])* $variant($body), )+
             /// Something this version does not know, as it came.
@@ -38,13 +43,28 @@ macro_rules! tagged_enum {
                 };
                 let parsed = match name {
                     $( $wire $(| $alias)* => {
-                        let mut body = raw.clone();
-                        body.remove($tag);
-                        serde_json::from_value::<$body>(serde_json::Value::Object(body)).ok().map(Self::$variant)
+                        let mut fields = raw.clone();
+                        fields.shift_remove($tag);
+                        let body = serde_json::from_value::<$body>(serde_json::Value::Object(fields)).ok();
+                        body.map(|mut body| {
+                            let unread = $crate::api::tagged::unread($tag, &raw, &body);
+                            body.extra.extend(unread);
+                            Self::$variant(body)
+                        })
                     } )+
                     _ => None,
                 };
                 parsed.unwrap_or(Self::Unknown(raw))
+            }
+        }
+
+        // What is unknown may be anything, a form's data too: its names may be shown, its values never.
+        impl std::fmt::Debug for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                match self {
+                    $( Self::$variant(body) => body.fmt(f), )+
+                    Self::Unknown(raw) => write!(f, "Unknown({:?}, {:?})", self.name(), raw.keys().collect::<Vec<_>>()),
+                }
             }
         }
 
@@ -72,3 +92,13 @@ macro_rules! tagged_enum {
     };
 }
 pub(crate) use tagged_enum;
+
+/// The fields of an object that its parsed form would not write out again.
+pub(crate) fn unread(tag: &str, raw: &Extra, parsed: &impl Serialize) -> Extra {
+    let written = match serde_json::to_value(parsed) {
+        Ok(Value::Object(fields)) => fields,
+        _ => Extra::new(),
+    };
+    let lost = raw.iter().filter(|(name, _)| *name != tag && !written.contains_key(*name));
+    lost.map(|(name, value)| (name.clone(), value.clone())).collect()
+}

@@ -196,10 +196,20 @@ pub struct ClientLocation {
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "lenient::opt_string")]
     pub url: Option<String>,
     /// Degrees north.
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "lenient::opt_f64")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "lenient::opt_f64",
+        serialize_with = "lenient::write_number"
+    )]
     pub latitude: Option<f64>,
     /// Degrees east.
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "lenient::opt_f64")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "lenient::opt_f64",
+        serialize_with = "lenient::write_number"
+    )]
     pub longitude: Option<f64>,
     /// Fields this version does not know.
     #[serde(flatten)]

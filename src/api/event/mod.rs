@@ -27,7 +27,7 @@ redacted_debug!(FormData, SecureFormData);
 impl ServerMessage {
     /// The text to show: the plain twin where the server sent one, otherwise the message with markup taken out.
     pub fn plain_text(&self) -> String {
-        match self.message_text.as_ref().or(self.msg_text.as_ref()) {
+        match [&self.message_text, &self.msg_text].into_iter().flatten().find(|text| !text.is_empty()) {
             Some(text) => text.clone(),
             None => crate::api::types::strip_markup(&self.msg),
         }

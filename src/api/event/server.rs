@@ -186,7 +186,12 @@ pub struct FormShow {
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "lenient::opt_string")]
     pub form_name: Option<String>,
     /// How long the form stays valid, in seconds.
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "lenient::opt_f64")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "lenient::opt_f64",
+        serialize_with = "lenient::write_number"
+    )]
     pub form_timeout: Option<f64>,
     /// When it happened, by the server.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "lenient::opt_timestamp")]
@@ -307,10 +312,20 @@ pub struct ServerLocation {
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "lenient::opt_string")]
     pub url: Option<String>,
     /// Degrees north.
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "lenient::opt_f64")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "lenient::opt_f64",
+        serialize_with = "lenient::write_number"
+    )]
     pub latitude: Option<f64>,
     /// Degrees east.
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "lenient::opt_f64")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "lenient::opt_f64",
+        serialize_with = "lenient::write_number"
+    )]
     pub longitude: Option<f64>,
     /// When it happened, by the server.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "lenient::opt_timestamp")]
