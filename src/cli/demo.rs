@@ -88,7 +88,10 @@ pub async fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
     println!("What was heard (correlation with what was said; 1.00 is the same):\n");
     let far = heard("the customer", &AGENT, &customer_hears)?;
     let near = heard("the agent", &CUSTOMER, agent_hears)?;
-    println!("\nListen: {}\n        (left is the customer, right is the agent)", args.out.join("both-sides.wav").display());
+    println!(
+        "\nListen: {}\n        (left is the customer, right is the agent)",
+        args.out.join("both-sides.wav").display()
+    );
     if !(far && near) {
         bail!("a recording does not hold what was said: see the lines marked NOT HEARD");
     }

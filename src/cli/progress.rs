@@ -143,7 +143,9 @@ fn as_json(event: &PhoneEvent, state: &PhoneState) -> Option<Value> {
             ChatEvent::Ended { reason } => json!({"event": "chat_ended", "reason": reason.to_string()}),
             _ => return None,
         },
-        PhoneEvent::Signaling { sent, signal, .. } => json!({"event": "signaling", "sent": sent, "type": signal.name()}),
+        PhoneEvent::Signaling { sent, signal, .. } => {
+            json!({"event": "signaling", "sent": sent, "type": signal.name()})
+        }
         PhoneEvent::Call(call) => match call {
             CallEvent::Requesting { party_id, video } => {
                 json!({"event": "call_requesting", "party_id": party_id, "video": video})
