@@ -3,6 +3,7 @@
 pub mod api;
 pub mod call;
 pub mod chat;
+pub mod cli;
 pub mod peer;
 pub mod phone;
 pub mod simulator;

@@ -9,6 +9,7 @@ mod state;
 pub use state::PhoneState;
 
 use crate::api::event::ClientFile;
+use crate::api::signaling::Signal;
 use crate::api::types::ChatRequest;
 use crate::api::{ApiError, Client, ClientEvent};
 use crate::call::{CallEvent, CallReport, CallSetup};
@@ -49,6 +50,15 @@ pub enum EndChat {
 pub enum PhoneEvent {
     /// Of the chat. Signaling is not among them: it goes to the call.
     Chat(ChatEvent),
+    /// A signaling message passed: for a ladder or a log, nobody needs to act on it.
+    Signaling {
+        /// Whether this client sent it.
+        sent: bool,
+        /// The other side, when it is known.
+        party_id: Option<String>,
+        /// The message.
+        signal: Signal,
+    },
     /// Of the call.
     Call(CallEvent),
     /// A call is over and everything about it is known.
@@ -181,7 +191,7 @@ impl Phone {
     /// What [`Client::profile_photo`] says.
     pub async fn save_photo(&self, party_id: &str, folder: &Path) -> Result<PathBuf, ApiError> {
         let chat_id = self.state().chat_id.clone().unwrap_or_default();
-        self.client.profile_photo(&chat_id, party_id, folder, crate::api::MAX_UPLOAD_BYTES, |_, _| {}).await
+        self.client.profile_photo(&chat_id, party_id, folder, None, crate::api::MAX_UPLOAD_BYTES).await
     }
 
     fn command(&self, command: Command) {

@@ -22,8 +22,17 @@ pub(super) async fn run(
     let mut chat = ChatDriver::new(config.client.clone(), config.session);
     chat.command(chat::Command::Open(config.request));
     let call = CallDriver::new(config.call);
-    let mut actor =
-        Actor { chat, call, commands, events, state, end_chat: config.end_chat, deadline: None, chat_over: false };
+    let mut actor = Actor {
+        chat,
+        call,
+        commands,
+        events,
+        state,
+        end_chat: config.end_chat,
+        deadline: None,
+        chat_over: false,
+        told: Vec::new(),
+    };
     actor.run().await;
 }
 
@@ -37,6 +46,8 @@ struct Actor {
     /// When a shutdown is given up; `None`: none was asked for.
     deadline: Option<Instant>,
     chat_over: bool,
+    /// Told once the state is published, so that who hears an event finds the state that goes with it.
+    told: Vec<PhoneEvent>,
 }
 
 /// What happened, told apart before it is handled: the two drivers cannot be borrowed while they are polled.
@@ -69,7 +80,9 @@ impl Actor {
                 }
             }
             self.publish();
+            self.flush();
         }
+        self.flush();
     }
 
     fn command(&mut self, command: Command) {
@@ -121,7 +134,9 @@ impl Actor {
     fn chat_event(&mut self, event: ChatEvent) {
         match &event {
             ChatEvent::Signal { party_id, signal } => {
-                self.call.handle(Input::Signal { party_id: party_id.clone(), signal: signal.clone() });
+                let (party_id, signal) = (party_id.clone(), signal.clone());
+                self.tell(PhoneEvent::Signaling { sent: false, party_id: party_id.clone(), signal: signal.clone() });
+                self.call.handle(Input::Signal { party_id, signal });
                 return;
             }
             ChatEvent::Server { event: ServerEvent::PartyLeft(left), .. } => {
@@ -147,6 +162,8 @@ impl Actor {
             CallNotice::Signal { party_id, signal } => {
                 let agent = || self.chat.session().parties().agent().map(|p| p.id.clone());
                 let party_id = party_id.or_else(agent).unwrap_or_default();
+                let told = (Some(party_id.clone()), signal.clone());
+                self.tell(PhoneEvent::Signaling { sent: true, party_id: told.0, signal: told.1 });
                 self.chat.command(chat::Command::Signal { party_id, signal });
             }
             CallNotice::Event(event) => self.tell(PhoneEvent::Call(event)),
@@ -154,9 +171,15 @@ impl Actor {
         }
     }
 
-    fn tell(&self, event: PhoneEvent) {
-        // A front end that is gone does not listen; its handle is gone too, which shuts the phone down.
-        let _ = self.events.send(event);
+    fn tell(&mut self, event: PhoneEvent) {
+        self.told.push(event);
+    }
+
+    fn flush(&mut self) {
+        for event in self.told.drain(..) {
+            // A front end that is gone does not listen; its handle is gone too, which shuts the phone down.
+            let _ = self.events.send(event);
+        }
     }
 
     fn publish(&self) {
