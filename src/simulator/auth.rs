@@ -1,7 +1,12 @@
 //! Who sends a request: the `Authorization` header (its own scheme, in the form of RFC 9110, 11.4).
 
 use super::error::ApiError;
-use crate::api::{AUTH_SCHEME, ErrorCode, WEB_CHAT_CLIENT_ID};
+use crate::api::ErrorCode;
+
+/// The scheme of the header.
+const AUTH_SCHEME: &str = "MOBILE-API-140-327-PLAIN";
+/// The `clientId` that means: this client is known by its HTTP cookies.
+const WEB_CHAT_CLIENT_ID: &str = "WebChat";
 
 /// The cookie that stands for a client which calls itself `WebChat`.
 pub(super) const COOKIE: &str = "chatphone_client";

@@ -35,6 +35,9 @@ pub enum SimulatorError {
         /// What is wrong with it.
         reason: String,
     },
+    /// The system allows no further thread.
+    #[error("the agents' sound has no thread: {0}")]
+    Thread(std::io::Error),
 }
 
 fn bind_hint(source: &std::io::Error) -> String {

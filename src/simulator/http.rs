@@ -7,7 +7,7 @@ use super::files::StoredFile;
 use super::shared::Shared;
 use super::widget;
 use crate::api::types::{ChatRequest, ExpectedParameters, IceServers, ServerEvents, UploadedFile};
-use crate::api::{API_PATH, ClientEvent, ErrorCode, MAX_UPLOAD_BYTES};
+use crate::api::{ClientEvent, ErrorCode, MAX_UPLOAD_BYTES};
 use axum::extract::multipart::{Field, Multipart, MultipartError};
 use axum::extract::{DefaultBodyLimit, Extension, FromRequest, MatchedPath, Path, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -20,6 +20,8 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
 
+/// Path of the API below the center's address.
+const API_PATH: &str = "/clientweb/api/v1";
 /// The most a JSON body may hold: an SDP has some kilobytes, a message less.
 const MAX_JSON_BYTES: usize = 1024 * 1024;
 /// The most of a too large upload that is read (and thrown away) so that the client gets to read the error.

@@ -10,8 +10,8 @@
 //! passed over.
 
 use super::config::Rejection;
-use crate::api::Signal;
 use crate::api::signaling::IceCandidate;
+use crate::api::signaling::Signal;
 use std::time::Duration;
 
 /// Names one WebRTC peer of one agent.

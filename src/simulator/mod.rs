@@ -56,6 +56,7 @@ pub use script::COMMANDS;
 use calls::Telephony;
 use shared::Shared;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -79,7 +80,7 @@ impl Simulator {
     /// When the address is taken, the folder for recordings cannot be made, or the agents' sound cannot be read.
     pub async fn start(config: SimulatorConfig) -> Result<Self, SimulatorError> {
         let asked = config.listen;
-        let telephony = Telephony::new(&config)?;
+        let telephony = Telephony::new(&config).await?;
         let bind = |source| SimulatorError::Bind { addr: asked, source };
         let listener = TcpListener::bind(asked).await.map_err(bind)?;
         let addr = listener.local_addr().map_err(bind)?;
@@ -113,6 +114,11 @@ impl Simulator {
     /// The address to give to a client, without the API's path.
     pub fn base_url(&self) -> String {
         format!("http://{}", self.addr)
+    }
+
+    /// The recordings begun so far, in the order of the calls; each is complete once its call is over.
+    pub fn recordings(&self) -> Vec<PathBuf> {
+        self.shared.telephony.recordings()
     }
 
     /// Orders errors, from now on.

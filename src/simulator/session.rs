@@ -6,8 +6,10 @@ use crate::api::event::{
     CobrowsingRequested, FormShow, PartyJoined, PartyLeft, SecureFormShow, ServerFile, ServerLocation, ServerMessage,
     ServerNotTyping, ServerSignaling, ServerTyping, SessionStatus, TimeoutWarning,
 };
+use crate::api::lenient::Timestamp;
+use crate::api::signaling::Signal;
 use crate::api::types::{Chat, PartyType, SessionState};
-use crate::api::{ClientEvent, ServerEvent, Signal, Timestamp};
+use crate::api::{ClientEvent, ServerEvent};
 use std::collections::VecDeque;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;

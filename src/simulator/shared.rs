@@ -29,7 +29,7 @@ pub(super) struct Shared {
     pub closing: CancellationToken,
     /// The clock and the agents' calls.
     pub tasks: TaskTracker,
-    telephony: Telephony,
+    pub telephony: Telephony,
     opened: Instant,
     /// Tells the clock that the next time-out may be earlier than it thinks.
     sooner: Notify,
@@ -95,7 +95,7 @@ impl Shared {
                 state.calls.insert(id, commands);
                 let shared = self.clone();
                 let report = move |event| shared.with(|center, now| center.call_event(id, event, now));
-                let call = self.telephony.call(spec, receiver, report);
+                let call = self.telephony.clone().call(spec, receiver, report);
                 let shared = self.clone();
                 self.tasks.spawn(async move {
                     if let Err(reason) = call.await {

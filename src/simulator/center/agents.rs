@@ -5,9 +5,10 @@ use super::super::line::{Line, LineConfig, LineOutput};
 use super::super::script::{self, Deed};
 use super::super::session::{Agent, SCENARIO_PARTY, Session};
 use super::{Action, CallSpec, Center, FORM_TIMEOUT_S, Timer};
+use crate::api::ClientEvent;
 use crate::api::event::SessionEnded;
+use crate::api::signaling::Signal;
 use crate::api::types::SessionState;
-use crate::api::{ClientEvent, Signal};
 use std::time::Duration;
 
 /// Names and photos of the agents, taken in turn.

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
-use crate::api::Signal;
+use crate::api::signaling::Signal;
 use crate::simulator::config::Hours;
 use serde_json::{Value, json};
 
