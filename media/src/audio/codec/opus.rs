@@ -3,7 +3,7 @@
 use super::{CodecKind, Decoder, Encoded, Encoder, Error, FRAME_SAMPLES, MAX_PACKET_SAMPLES};
 use crate::SAMPLE_RATE;
 use bytes::Bytes;
-use opus::{Application, Bitrate, Channels};
+use opus::{Application, Bitrate, Channels, Signal};
 
 /// How to encode Opus.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,7 +56,10 @@ impl OpusEncoder {
     /// An encoder as `config` says.
     pub fn new(config: &OpusConfig) -> Result<Self, Error> {
         config.check()?;
-        let mut inner = opus::Encoder::new(SAMPLE_RATE, Channels::Mono, Application::Voip)?;
+        // `Voip` would do the same for speech, but behind a high-pass filter whose phase alone takes a man's voice to a
+        // correlation of 0.8 with the original; `Audio` told that it gets a voice stays above 0.95.
+        let mut inner = opus::Encoder::new(SAMPLE_RATE, Channels::Mono, Application::Audio)?;
+        inner.set_signal(Signal::Voice)?;
         inner.set_bitrate(Bitrate::Bits(config.bitrate as i32))?;
         inner.set_complexity(config.complexity.into())?;
         inner.set_inband_fec(config.fec)?;
