@@ -43,7 +43,7 @@ enum Answer {
     /// The request did not reach the center.
     Lost,
     /// The center took the request, and its answer was lost; for a poll, as `Lost`.
-    AnswerLost,
+    TakenUnheard,
 }
 
 fn answer() -> impl Strategy<Value = Answer> {
@@ -51,7 +51,7 @@ fn answer() -> impl Strategy<Value = Answer> {
         5 => (0..4_u8, 0..6_u8).prop_map(|(new, copies)| Answer::Events { new, copies }),
         1 => Just(Answer::Busy),
         1 => Just(Answer::Lost),
-        1 => Just(Answer::AnswerLost),
+        1 => Just(Answer::TakenUnheard),
     ]
 }
 
@@ -95,8 +95,9 @@ struct World {
     shown: Vec<Value>,
     shown_signaling: Vec<(Option<String>, String)>,
     lanes: HashMap<Lane, Sending>,
-    /// The words by message id.
+    /// The message id by the words, and the words by message id.
     ids: HashMap<String, String>,
+    words_of: HashMap<String, String>,
     reconnecting: bool,
 }
 
@@ -144,6 +145,7 @@ impl World {
             shown_signaling: Vec::new(),
             lanes: Lane::ALL.map(|lane| (lane, Sending::default())).into(),
             ids: HashMap::new(),
+            words_of: HashMap::new(),
             reconnecting: false,
         };
         world.carry_out();
@@ -171,7 +173,9 @@ impl World {
                         if let Some(id) = msg_id(event) {
                             let n = id.strip_prefix("chat-1:").expect("the form is chatId:n");
                             assert!(n.parse::<u64>().unwrap() > 0);
-                            let of = self.ids.entry(id.to_owned()).or_insert_with(|| words(event));
+                            let id_of = self.ids.entry(words(event)).or_insert_with(|| id.to_owned());
+                            assert_eq!(id_of, id, "sent again under another id");
+                            let of = self.words_of.entry(id.to_owned()).or_insert_with(|| words(event));
                             assert_eq!(*of, words(event), "one id for two events");
                         }
                     }
@@ -236,7 +240,7 @@ impl World {
         let outcome = match answer {
             Answer::Events { new, copies } => Ok(self.deliver(new, copies)),
             Answer::Busy => Err(Failure::BusyPoll),
-            Answer::Lost | Answer::AnswerLost => Err(transient("reset")),
+            Answer::Lost | Answer::TakenUnheard => Err(transient("reset")),
         };
         self.session.handle_poll(outcome, self.now);
     }

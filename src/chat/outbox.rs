@@ -171,9 +171,9 @@ impl Outbox {
         self.lanes.iter().all(|q| q.events.is_empty())
     }
 
-    /// When a lane may send again.
-    pub fn waits_until(&self) -> Option<Instant> {
-        self.lanes.iter().filter_map(|q| q.request.waits_until()).min()
+    /// When each lane that waits may send again.
+    pub fn waits_until(&self) -> impl Iterator<Item = Instant> {
+        self.lanes.iter().filter_map(|q| q.request.waits_until())
     }
 
     /// Goes on from the message ids of a history.

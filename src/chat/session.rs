@@ -285,15 +285,18 @@ impl Session {
         self.check_closing();
     }
 
-    /// When [`handle_timeout`](Self::handle_timeout) is due, if no other input comes before.
+    /// When [`handle_timeout`](Self::handle_timeout) is due, if no other input comes before. To be asked when
+    /// [`poll_action`](Self::poll_action) has nothing left.
     pub fn next_timeout(&self) -> Option<Instant> {
-        let waits = match &self.phase {
-            Phase::Idle | Phase::Over => None,
-            Phase::Opening { request, .. } | Phase::Restoring { request } => request.waits_until(),
-            Phase::Live => self.poll.request.waits_until().into_iter().chain(self.outbox.waits_until()).min(),
+        let (request, sends) = match &self.phase {
+            Phase::Idle | Phase::Over => (None, None),
+            Phase::Opening { request, .. } | Phase::Restoring { request } => (request.waits_until(), None),
+            Phase::Live => (self.poll.request.waits_until(), Some(self.outbox.waits_until())),
         };
+        // What could have started by now waits for something else, and that comes as an input.
+        let waits = request.into_iter().chain(sends.into_iter().flatten()).filter(|at| *at > self.now);
         let deadline = self.closing.as_ref().filter(|_| !self.is_over()).map(|c| c.deadline);
-        waits.into_iter().chain(deadline).min()
+        waits.chain(deadline).min()
     }
 
     /// The next thing to do; `None` until the next input.

@@ -13,9 +13,9 @@ pub struct SessionConfig {
     pub open_attempts: u32,
     /// How often the history is tried before the session goes on without it. From 1.
     pub history_attempts: u32,
-    /// How long [`Command::End`] waits for the server to take it.
+    /// How long [`Command::End`](crate::chat::Command::End) waits for the server to take it.
     pub end_within: Duration,
-    /// How long [`Command::Shutdown`] waits for the outbox to empty.
+    /// How long [`Command::Shutdown`](crate::chat::Command::Shutdown) waits for the outbox to empty.
     pub shutdown_within: Duration,
 }
 

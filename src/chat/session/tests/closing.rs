@@ -181,3 +181,22 @@ fn a_second_shutdown_sends_no_second_end() {
     b.sent(Lane::Conversation, Ok(vec![]));
     assert_eq!(ended(&b.events()), Some(&EndReason::Shutdown { flushed: true }));
 }
+
+#[test]
+fn a_disconnect_that_waits_for_signaling_sets_no_timer_that_has_passed() {
+    let mut b = Bench::live();
+    b.command(Command::Disconnect);
+    b.actions();
+    b.sent(Lane::Conversation, Err(fault()));
+    b.actions();
+    b.candidate("c1");
+    assert_eq!(b.requests(), ["send c-1:1=c1"]);
+    b.pass(10_000);
+    assert!(b.actions().is_empty());
+    assert_eq!(b.session.next_timeout(), None, "a driver would spin on it");
+    b.poll(Err(fault()));
+    b.actions();
+    assert!(b.session.next_timeout() > Some(b.now), "nor does it hide another timer");
+    b.sent(Lane::Signaling, Ok(vec![]));
+    assert_eq!(b.requests(), ["send disconnect"]);
+}

@@ -142,6 +142,10 @@ fn of_a_refused_batch_only_the_event_at_fault_is_lost() {
             if word(event) == "c-1:3=bad" && message == "no")
     );
     assert_eq!(short(&actions[1]).as_deref(), Some("send c-1:4=fine"));
+    b.message("together");
+    b.message("again");
+    b.sent(Lane::Conversation, Ok(vec![]));
+    assert_eq!(b.requests(), ["send c-1:5=together c-1:6=again"]);
 }
 
 #[test]
