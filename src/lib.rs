@@ -1,4 +1,8 @@
 //! chatphone.
 
 pub mod api;
+pub mod call;
 pub mod chat;
+pub mod cli;
+pub mod peer;
+pub mod phone;

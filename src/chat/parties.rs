@@ -55,6 +55,11 @@ impl Parties {
         self.0.iter().find(|p| p.id == id)
     }
 
+    /// Everybody known, those who left among them.
+    pub fn all(&self) -> impl Iterator<Item = &Party> {
+        self.0.iter()
+    }
+
     /// Everybody who is present, in the order they joined.
     pub fn present(&self) -> impl DoubleEndedIterator<Item = &Party> {
         self.0.iter().filter(|p| p.present)

@@ -1,0 +1,166 @@
+//! Opus, by libopus.
+
+use super::{CodecKind, Decoder, Encoded, Encoder, Error, FRAME_SAMPLES, MAX_PACKET_SAMPLES};
+use crate::SAMPLE_RATE;
+use bytes::Bytes;
+use opus::{Application, Bitrate, Channels};
+
+/// How to encode Opus.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpusConfig {
+    /// Bit/s, 6,000..=510,000 (RFC 7587 section 3.1.1). The default of 32,000 carries full-band speech.
+    pub bitrate: u32,
+    /// 0 (cheapest) ..= 10 (best).
+    pub complexity: u8,
+    /// In-band forward error correction: each packet carries a coarse copy of the one before.
+    pub fec: bool,
+    /// The loss the encoder prepares for, in percent, 0..=100. Without any, `fec` adds nothing.
+    pub expected_loss: u8,
+    /// Discontinuous transmission: silence is not sent.
+    pub dtx: bool,
+}
+
+impl Default for OpusConfig {
+    fn default() -> Self {
+        Self { bitrate: 32_000, complexity: 9, fec: true, expected_loss: 10, dtx: false }
+    }
+}
+
+impl OpusConfig {
+    fn check(&self) -> Result<(), Error> {
+        let checks = [
+            ("the Opus bitrate", "6000..=510000", i64::from(self.bitrate), 6_000..=510_000),
+            ("the Opus complexity", "0..=10", i64::from(self.complexity), 0..=10),
+            ("the expected loss", "0..=100", i64::from(self.expected_loss), 0..=100),
+        ];
+        for (what, range, value, allowed) in checks {
+            if !allowed.contains(&value) {
+                return Err(Error::Setting { what, range, value });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// 48 kHz mono, 20 ms frames.
+pub struct OpusEncoder {
+    inner: opus::Encoder,
+    dtx: bool,
+    buffer: [u8; Self::MAX_PACKET],
+}
+
+impl OpusEncoder {
+    /// The largest payload of one 20 ms frame (RFC 6716 section 3.2.1).
+    const MAX_PACKET: usize = 1275;
+
+    /// An encoder as `config` says.
+    pub fn new(config: &OpusConfig) -> Result<Self, Error> {
+        config.check()?;
+        let mut inner = opus::Encoder::new(SAMPLE_RATE, Channels::Mono, Application::Voip)?;
+        inner.set_bitrate(Bitrate::Bits(config.bitrate as i32))?;
+        inner.set_complexity(config.complexity.into())?;
+        inner.set_inband_fec(config.fec)?;
+        inner.set_packet_loss_perc(config.expected_loss.into())?;
+        inner.set_dtx(config.dtx)?;
+        Ok(Self { inner, dtx: config.dtx, buffer: [0; Self::MAX_PACKET] })
+    }
+}
+
+impl Encoder for OpusEncoder {
+    fn kind(&self) -> CodecKind {
+        CodecKind::Opus
+    }
+
+    fn encode(&mut self, frame: &[f32]) -> Result<Encoded, Error> {
+        if frame.len() != FRAME_SAMPLES {
+            return Err(Error::FrameSize(frame.len()));
+        }
+        let length = self.inner.encode_float(frame, &mut self.buffer)?;
+        // libopus says "need not be transmitted" with a packet of two bytes or less.
+        if self.dtx && length <= 2 {
+            return Ok(Encoded::Dtx);
+        }
+        Ok(Encoded::Packet(Bytes::copy_from_slice(&self.buffer[..length])))
+    }
+
+    fn set_expected_loss(&mut self, percent: u8) -> Result<(), Error> {
+        Ok(self.inner.set_packet_loss_perc(percent.min(100).into())?)
+    }
+}
+
+/// Decodes to 48 kHz mono, whatever rate and channels the sender chose.
+pub struct OpusDecoder {
+    inner: opus::Decoder,
+}
+
+impl OpusDecoder {
+    /// libopus conceals and recovers in multiples of 2.5 ms only.
+    const STEP: usize = 120;
+
+    /// A decoder that has heard nothing yet.
+    pub fn new() -> Result<Self, Error> {
+        Ok(Self { inner: opus::Decoder::new(SAMPLE_RATE, Channels::Mono)? })
+    }
+
+    fn check_fill(out: &[f32]) -> Result<(), Error> {
+        let fits = !out.is_empty() && out.len().is_multiple_of(Self::STEP) && out.len() <= MAX_PACKET_SAMPLES;
+        if fits { Ok(()) } else { Err(Error::FrameSize(out.len())) }
+    }
+
+    fn malformed(packet: &[u8]) -> Error {
+        Error::Malformed { kind: CodecKind::Opus, length: packet.len() }
+    }
+}
+
+impl Decoder for OpusDecoder {
+    fn kind(&self) -> CodecKind {
+        CodecKind::Opus
+    }
+
+    fn packet_samples(&self, packet: &[u8]) -> Result<usize, Error> {
+        // An empty slice means "lost" to libopus; from the network it is just wrong.
+        if packet.is_empty() {
+            return Err(Self::malformed(packet));
+        }
+        opus::packet::get_nb_samples(packet, SAMPLE_RATE).map_err(|_| Self::malformed(packet))
+    }
+
+    fn decode(&mut self, packet: &[u8], out: &mut [f32]) -> Result<usize, Error> {
+        let samples = self.packet_samples(packet)?;
+        let Some(out) = out.get_mut(..samples) else { return Err(Error::FrameSize(out.len())) };
+        self.inner.decode_float(packet, out, false).map_err(|_| Self::malformed(packet))
+    }
+
+    fn decode_fec(&mut self, next_packet: &[u8], out: &mut [f32]) -> Result<bool, Error> {
+        Self::check_fill(out)?;
+        if !has_fec(next_packet) {
+            self.conceal(out)?;
+            return Ok(false);
+        }
+        self.inner.decode_float(next_packet, out, true).map_err(|_| Self::malformed(next_packet))?;
+        Ok(true)
+    }
+
+    fn conceal(&mut self, out: &mut [f32]) -> Result<(), Error> {
+        Self::check_fill(out)?;
+        self.inner.decode_float(&[], out, false)?;
+        Ok(())
+    }
+}
+
+/// Whether a packet holds a copy of the frame before it: the LBRR flag of its first SILK frame (RFC 6716 section
+/// 4.2.3), which sits in the first byte of the frame behind one voice-activity flag for each 20 ms.
+fn has_fec(packet: &[u8]) -> bool {
+    let Some(&toc) = packet.first() else { return false };
+    // Configurations from 16 on are CELT only and have no such copy (RFC 6716 table 2).
+    let config = toc >> 3;
+    if config >= 16 {
+        return false;
+    }
+    let Ok(samples) = opus::packet::get_samples_per_frame(packet, SAMPLE_RATE) else { return false };
+    let voice_flags = (samples / FRAME_SAMPLES).max(1);
+    let Ok(parsed) = opus::packet::parse(packet) else { return false };
+    let Some(&first) = parsed.frames.first().and_then(|frame| frame.first()) else { return false };
+    // voice_flags is 1..=3: a SILK frame lasts 60 ms at most.
+    (first >> (7 - voice_flags.min(3))) & 1 == 1
+}

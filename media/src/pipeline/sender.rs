@@ -1,0 +1,211 @@
+//! From a source to packets.
+
+use super::{Loudness, RtpPacket};
+use crate::{
+    TICK_SAMPLES,
+    audio::{
+        codec::{CodecKind, Encoded, Encoder, EncoderConfig, Error, FRAME_SAMPLES},
+        level::{Level, Meter},
+        source::{Source, SourceState},
+    },
+};
+use bytes::Bytes;
+use serde::Serialize;
+
+/// How a [`Sender`] works.
+#[derive(Debug, Clone, Default)]
+pub struct SenderConfig {
+    /// What to encode with.
+    pub codec: CodecKind,
+    /// How to encode.
+    pub encoder: EncoderConfig,
+    /// The first packet's sequence number; random if none (RFC 3550 section 5.1).
+    pub initial_sequence_number: Option<u16>,
+    /// The first packet's timestamp; random if none.
+    pub initial_timestamp: Option<u32>,
+}
+
+/// A packet to be sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EncodedPacket {
+    /// What the codec made.
+    pub payload: Bytes,
+    /// One more than the packet's before; wraps.
+    pub sequence_number: u16,
+    /// Of the first sample, in units of the codec's clock rate; wraps.
+    pub timestamp: u32,
+    /// How long it lasts, in the same units.
+    pub duration: u32,
+    /// First packet after silence that was not sent (RFC 3551 section 4.1).
+    pub marker: bool,
+}
+
+impl EncodedPacket {
+    /// The packet as its receiver sees it.
+    pub fn into_rtp(self, ssrc: u32) -> RtpPacket {
+        let Self { payload, sequence_number, timestamp, marker, .. } = self;
+        RtpPacket { ssrc, sequence_number, timestamp, marker, payload }
+    }
+}
+
+/// What a [`Sender`] did. Names as in W3C webrtc-stats, where they exist.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
+pub struct SenderStats {
+    /// Packets made.
+    pub packets_sent: u64,
+    /// Payload bytes in them, without RTP and lower headers.
+    pub bytes_sent: u64,
+    /// Frames of silence that were not sent.
+    pub frames_suppressed: u64,
+    /// Frames the encoder refused; a bug if it is not 0.
+    pub encode_errors: u64,
+    /// Ticks in which the source had too little.
+    pub source_starved: u64,
+    /// Seconds of sound read from the source.
+    pub total_samples_duration: f64,
+    /// Energy of the sound sent: the sum of (RMS amplitude)² x seconds.
+    pub total_audio_energy: f64,
+    /// RMS amplitude of the last 100 ms sent, 0..=1.
+    pub audio_level: f64,
+}
+
+/// Reads a source, encodes it, numbers the packets.
+pub struct Sender {
+    source: Box<dyn Source>,
+    source_state: SourceState,
+    encoder: Box<dyn Encoder>,
+    frame: [f32; FRAME_SAMPLES],
+    filled: usize,
+    sequence_number: u16,
+    timestamp: u32,
+    muted: bool,
+    suppressing: bool,
+    meter: Meter,
+    loudness: Loudness,
+    stats: SenderStats,
+}
+
+impl Sender {
+    /// A sender of what `source` gives.
+    pub fn new(source: Box<dyn Source>, config: SenderConfig) -> Result<Self, Error> {
+        Ok(Self {
+            source,
+            source_state: SourceState::Playing,
+            encoder: config.codec.encoder(&config.encoder)?,
+            frame: [0.0; FRAME_SAMPLES],
+            filled: 0,
+            sequence_number: config.initial_sequence_number.unwrap_or_else(rand::random),
+            timestamp: config.initial_timestamp.unwrap_or_else(rand::random),
+            muted: false,
+            suppressing: false,
+            meter: Meter::default(),
+            loudness: Loudness::default(),
+            stats: SenderStats::default(),
+        })
+    }
+
+    /// Reads 10 ms of the source; every second time a packet comes of it. To be called every [`crate::TICK`].
+    pub fn tick(&mut self) -> Option<EncodedPacket> {
+        let part = &mut self.frame[self.filled..self.filled + TICK_SAMPLES];
+        self.source_state = self.source.read(part);
+        if self.source_state == SourceState::Starved {
+            self.stats.source_starved += 1;
+        }
+        if self.muted {
+            part.fill(0.0);
+        }
+        for sample in part.iter_mut() {
+            // A float file may hold anything; an encoder must not see it.
+            *sample = if sample.is_finite() { sample.clamp(-1.0, 1.0) } else { 0.0 };
+        }
+        self.meter.add(part);
+        self.loudness.add(part);
+        self.stats.total_samples_duration += crate::TICK.as_secs_f64();
+        self.filled += TICK_SAMPLES;
+        if self.filled < FRAME_SAMPLES {
+            return None;
+        }
+        self.filled = 0;
+        self.encode()
+    }
+
+    /// The 10 ms that the last tick read, as the far end hears them but for the codec: what a recorder keeps.
+    pub fn last_tick(&self) -> &[f32] {
+        let start = if self.filled == 0 { FRAME_SAMPLES - TICK_SAMPLES } else { self.filled - TICK_SAMPLES };
+        &self.frame[start..start + TICK_SAMPLES]
+    }
+
+    /// Silences what is sent; the source goes on.
+    pub fn set_muted(&mut self, muted: bool) {
+        self.muted = muted;
+    }
+
+    /// Whether what is sent is silenced.
+    pub fn muted(&self) -> bool {
+        self.muted
+    }
+
+    /// Takes sound from `source` from now on; returns the one before.
+    pub fn replace_source(&mut self, source: Box<dyn Source>) -> Box<dyn Source> {
+        self.source_state = SourceState::Playing;
+        std::mem::replace(&mut self.source, source)
+    }
+
+    /// What the source said last: [`SourceState::Ended`] when a file is through.
+    pub fn source_state(&self) -> SourceState {
+        self.source_state
+    }
+
+    /// The source's description.
+    pub fn describe_source(&self) -> String {
+        self.source.describe()
+    }
+
+    /// The codec.
+    pub fn codec(&self) -> CodecKind {
+        self.encoder.kind()
+    }
+
+    /// Prepares for the loss the other side reports, in percent.
+    pub fn set_expected_loss(&mut self, percent: u8) -> Result<(), Error> {
+        self.encoder.set_expected_loss(percent)
+    }
+
+    /// The level of what was sent since the last call of this.
+    pub fn take_level(&mut self) -> Level {
+        self.meter.take()
+    }
+
+    /// What happened so far.
+    pub fn stats(&self) -> SenderStats {
+        SenderStats { total_audio_energy: self.loudness.total_energy, audio_level: self.loudness.level(), ..self.stats }
+    }
+
+    fn encode(&mut self) -> Option<EncodedPacket> {
+        let duration = self.encoder.kind().frame_timestamps();
+        let timestamp = self.timestamp;
+        // The clock runs on through silence and failures.
+        self.timestamp = self.timestamp.wrapping_add(duration);
+        let payload = match self.encoder.encode(&self.frame) {
+            Ok(Encoded::Packet(payload)) => payload,
+            Ok(Encoded::Dtx) => {
+                self.suppressing = true;
+                self.stats.frames_suppressed += 1;
+                return None;
+            }
+            Err(error) => {
+                if self.stats.encode_errors == 0 {
+                    tracing::error!(%error, "a frame could not be encoded");
+                }
+                self.stats.encode_errors += 1;
+                return None;
+            }
+        };
+        let marker = std::mem::take(&mut self.suppressing);
+        let sequence_number = self.sequence_number;
+        self.sequence_number = sequence_number.wrapping_add(1);
+        self.stats.packets_sent += 1;
+        self.stats.bytes_sent += payload.len() as u64;
+        Some(EncodedPacket { payload, sequence_number, timestamp, duration, marker })
+    }
+}

@@ -1,0 +1,303 @@
+//! The state machine of a call inside a chat: no I/O, no clock, no tasks.
+//!
+//! # Inputs ([`Input`])
+//!
+//! | from | input | |
+//! |---|---|---|
+//! | the user | `Request` | asks an agent for a call |
+//! | | `Accept`, `Decline` | answers an incoming call |
+//! | | `HangUp` | ends or gives up the call |
+//! | the chat | `Signal` | a signaling message arrived: OFFER_CALL, ANSWER_CALL, ICE_CANDIDATE, CALL_REJECTED, END_CALL |
+//! | | `PartyLeft`, `ChatEnded` | the agent or the chat is gone |
+//! | the peer | `PeerReady` | made, after `PreparePeer` |
+//! | | `LocalAnswer` | after `ApplyOffer`: the offer is applied, this is our answer |
+//! | | `LocalOffer` | after `CreateOffer`, or unasked in a running call: our offer |
+//! | | `AnswerApplied` | after `ApplyAnswer` |
+//! | | `RemoteDescriptionFailed` | `ApplyOffer` or `ApplyAnswer` did not work |
+//! | | `LocalCandidate`, `CandidateFailed` | ICE candidates (RFC 8838) |
+//! | | `PeerConnected`, `PeerDisconnected`, `PeerFailed` | its connection state |
+//! | media | `MediaFlowing`, `MediaFailed` | the first RTP packet; a device that is gone |
+//!
+//! # Outputs ([`Output`])
+//!
+//! | to | output | |
+//! |---|---|---|
+//! | the chat | `SendSignal` | REQUEST_CALL, OFFER_CALL, ANSWER_CALL, ICE_CANDIDATE, CALL_REJECTED, END_CALL |
+//! | the peer | `PreparePeer`, `ClosePeer` | always in pairs |
+//! | | `CreateOffer`, `ApplyOffer`, `ApplyAnswer`, `AddCandidate` | what to negotiate |
+//! | the front end | `Event` | [`CallEvent`]; the last of every call is `Ended`, once |
+//!
+//! # What the driver promises
+//!
+//! After every input and at every [`next_timeout`](CallMachine::next_timeout) it takes the outputs until there are none,
+//! in order. A peer that `ClosePeer` closed says nothing more: what its tasks still report is dropped by the driver.
+//! Each `ApplyOffer` is followed by `LocalAnswer`, `RemoteDescriptionFailed`, `PeerFailed` or `ClosePeer`.
+//!
+//! # One machine for all calls of a chat
+//!
+//! The messages carry no call id, so only what was before tells a late message of the last call from one of this call. A
+//! machine is therefore made once per chat and remembers the last call for [`CallConfig::late`]:
+//! - END_CALL that confirms ours, arriving when the next call is already asked for, does not end it;
+//! - OFFER_CALL for a request we gave up does not ring: it is answered by END_CALL, since a server that had no session
+//!   yet may have dropped our first one;
+//! - a message delivered twice does nothing the second time.
+
+mod outcome;
+mod timers;
+
+pub use outcome::{CallEnd, EndedBy, Outcome};
+pub use timers::{CallConfig, CallTimes, TimeLimit};
+
+use crate::api::signaling::{IceCandidate, Signal};
+use std::collections::VecDeque;
+use std::time::Instant;
+
+/// Who sends OFFER_CALL in a call that the client asks for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Offerer {
+    /// The agent, after our REQUEST_CALL: the published flow.
+    #[default]
+    Agent,
+    /// The client, and the agent sends ANSWER_CALL: an old flow.
+    Client,
+}
+
+/// Who began a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    /// This client.
+    Outgoing,
+    /// The agent, by an unasked OFFER_CALL.
+    Incoming,
+}
+
+/// What happens to a call.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Input {
+    /// The user asks the agent `party_id` for a call. Accepts the call instead when that agent's is ringing; ignored
+    /// while another call is there (see [`CallMachine::phase`]).
+    Request {
+        /// The agent.
+        party_id: String,
+        /// Whether video is wanted beside audio.
+        video: bool,
+        /// Who makes the offer.
+        offerer: Offerer,
+    },
+    /// The user takes the incoming call.
+    Accept,
+    /// The user turns the incoming call down.
+    Decline {
+        /// For the agent, in words.
+        reason: String,
+    },
+    /// The user ends the call, in whatever state it is; an incoming one that was not accepted is declined.
+    HangUp,
+    /// A signaling message arrived.
+    Signal {
+        /// Who sent it. `None`: it belongs to the current call.
+        party_id: Option<String>,
+        /// The message.
+        signal: Signal,
+    },
+    /// A party left the chat.
+    PartyLeft(String),
+    /// The chat is over: nothing can be sent any more.
+    ChatEnded,
+    /// The peer is made and takes descriptions.
+    PeerReady,
+    /// The offer is applied, and this is the answer.
+    LocalAnswer {
+        /// The session description (RFC 8866).
+        sdp: String,
+    },
+    /// The peer made an offer: after `CreateOffer`, or in a running call to renegotiate.
+    LocalOffer {
+        /// The session description (RFC 8866).
+        sdp: String,
+    },
+    /// The remote answer is applied.
+    AnswerApplied,
+    /// The remote offer or answer could not be applied. Ends a call that has no other description yet; a running call
+    /// goes on as it was.
+    RemoteDescriptionFailed {
+        /// What was wrong with it.
+        error: String,
+    },
+    /// The peer found a local candidate.
+    LocalCandidate(IceCandidate),
+    /// A remote candidate could not be added. Never ends a call: others may do.
+    CandidateFailed {
+        /// What was wrong with it.
+        error: String,
+    },
+    /// ICE and DTLS are up, for the first time or again.
+    PeerConnected,
+    /// The connection is lost for the moment. The call goes on: it may come back.
+    PeerDisconnected,
+    /// The peer could not be made, or lost the connection for good.
+    PeerFailed {
+        /// What happened.
+        reason: String,
+    },
+    /// The first RTP packet arrived.
+    MediaFlowing,
+    /// Sound can no longer be taken or played, e.g. the device is gone. Ends the call.
+    MediaFailed {
+        /// What happened.
+        error: String,
+    },
+}
+
+/// What is to be done.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Output {
+    /// Send a signaling message, in order, at once.
+    SendSignal {
+        /// To whom. `None`: the agent's side never named itself; the chat's only agent is meant.
+        party_id: Option<String>,
+        /// The message.
+        signal: Signal,
+    },
+    /// Fetch the ICE servers and make a peer, then say `PeerReady`. Comes as early as possible, while the offer is
+    /// waited for.
+    PreparePeer,
+    /// Make an offer, then say `LocalOffer`.
+    CreateOffer,
+    /// Apply the remote offer, then say `LocalAnswer`.
+    ApplyOffer {
+        /// The session description as it came: possibly nonsense, possibly empty.
+        sdp: String,
+        /// The peer has a session already, and keeps its connection. If it has an offer of its own open, that one is
+        /// rolled back first: on glare the client yields.
+        renegotiation: bool,
+    },
+    /// Apply the remote answer to our offer, then say `AnswerApplied`.
+    ApplyAnswer {
+        /// The session description as it came.
+        sdp: String,
+    },
+    /// Add a remote candidate; its description is set. An empty `candidate` means no more will come.
+    AddCandidate(IceCandidate),
+    /// Close and forget the peer, also one that is still being made. `PreparePeer` may follow in the same call, when
+    /// the agent's side starts over with a peer of its own that is new (e.g. a reloaded browser).
+    ClosePeer,
+    /// Tell the front end.
+    Event(CallEvent),
+}
+
+/// What a front end learns of a call.
+#[derive(Debug, Clone, PartialEq)]
+pub enum CallEvent {
+    /// We asked an agent for a call.
+    Requesting {
+        /// The agent.
+        party_id: String,
+        /// Whether video was asked for.
+        video: bool,
+    },
+    /// An agent calls: accept or decline.
+    Ringing {
+        /// The agent, when named.
+        party_id: Option<String>,
+        /// Whether video is offered.
+        video: bool,
+    },
+    /// The offer for our request arrived, and is being applied.
+    Offered {
+        /// The agent who offers: after a transfer another than the one asked.
+        party_id: Option<String>,
+        /// Whether video is offered.
+        video: bool,
+    },
+    /// The offer is answered.
+    Answered,
+    /// The connection is up.
+    Connected,
+    /// The connection is lost for the moment.
+    Disconnected,
+    /// The connection is back.
+    Reconnected,
+    /// The first RTP packet arrived.
+    MediaFlowing,
+    /// A new offer in the running call is being applied.
+    Renegotiating,
+    /// A renegotiation did not work; the call goes on as it was.
+    RenegotiationFailed {
+        /// What was wrong.
+        error: String,
+    },
+    /// Another agent called during this call, and was told that we are busy.
+    DeclinedBusy {
+        /// The other agent.
+        party_id: String,
+    },
+    /// The call is over. The last event of every call.
+    Ended(CallEnd),
+}
+
+/// Where a call stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// There is no call.
+    Idle,
+    /// Asked for, not offered (when the client offers: not answered).
+    Requesting,
+    /// Offered by the agent, not accepted by the user.
+    Ringing,
+    /// Offered and accepted, not connected.
+    Connecting,
+    /// Connected at least once.
+    Connected,
+}
+
+/// The calls of one chat, one after another.
+#[derive(Debug)]
+pub struct CallMachine {
+    config: CallConfig,
+    outputs: VecDeque<Output>,
+    times: CallTimes,
+}
+
+impl CallMachine {
+    /// A machine for one chat, without a call.
+    pub fn new(config: CallConfig) -> Self {
+        Self { config, outputs: VecDeque::new(), times: CallTimes::default() }
+    }
+
+    /// Takes one input. Outputs are waiting afterwards.
+    pub fn handle(&mut self, _now: Instant, _input: Input) {}
+
+    /// When [`handle_timeout`](Self::handle_timeout) is due; never earlier than the last input.
+    pub fn next_timeout(&self) -> Option<Instant> {
+        None
+    }
+
+    /// Does what is due at `now`; too early a call does nothing.
+    pub fn handle_timeout(&mut self, _now: Instant) {}
+
+    /// The next thing to do, oldest first.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// Where the call stands.
+    pub fn phase(&self) -> Phase {
+        Phase::Idle
+    }
+
+    /// Who began the current call; `None` without one.
+    pub fn direction(&self) -> Option<Direction> {
+        None
+    }
+
+    /// The agent of the current call, if there is one and the agent is known.
+    pub fn party_id(&self) -> Option<&str> {
+        None
+    }
+
+    /// The time line of the current call, or of the last one when there is none.
+    pub fn times(&self) -> &CallTimes {
+        &self.times
+    }
+}

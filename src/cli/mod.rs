@@ -1,0 +1,4 @@
+//! cli
+pub mod place;
+pub mod sound;
+pub mod summary;

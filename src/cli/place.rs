@@ -1,0 +1,213 @@
+//! One call from beginning to end: what `chatphone call`, `chatphone demo` and the benchmarks run.
+
+use super::summary::{CallSummary, PartySummary};
+use crate::api::Client;
+use crate::api::types::ChatRequest;
+use crate::call::{CallConfig, CallEvent, CallReport, CallSetup, Outcome, SoundSpec};
+use crate::chat::{ChatEvent, EndReason, SessionConfig};
+use crate::peer::LocalNetwork;
+use crate::peer::media::MediaClock;
+use crate::phone::{EndChat, Phone, PhoneConfig, PhoneEvent, PhoneState};
+use std::future::Future;
+use std::pin::pin;
+use std::time::Duration;
+use tokio::time::{Instant, sleep_until};
+
+/// How to make a call.
+pub struct CallPlan {
+    /// The contact center.
+    pub client: Client,
+    /// How to ask for the chat.
+    pub request: ChatRequest,
+    /// Where sound comes from and goes to.
+    pub sound: SoundSpec,
+    /// The local addresses for media.
+    pub network: LocalNetwork,
+    /// Use relayed candidates alone.
+    pub relay_only: bool,
+    /// Wait for the agent to call, instead of asking for a call.
+    pub incoming: bool,
+    /// How long to stay connected; `None`: until the agent hangs up.
+    pub duration: Option<Duration>,
+    /// How long an agent (with `incoming`, the agent's call) may take.
+    pub wait: Duration,
+    /// Time limits of the call itself.
+    pub limits: CallConfig,
+    /// What becomes of the chat.
+    pub end_chat: EndChat,
+}
+
+/// Makes a call. `stop` ends it early; `watch` sees every event and the state that goes with it. Whatever goes wrong is
+/// in the summary.
+pub async fn place_call(
+    plan: CallPlan,
+    stop: impl Future<Output = ()>,
+    mut watch: impl FnMut(&PhoneEvent, &PhoneState),
+) -> CallSummary {
+    let mut stop = pin!(stop);
+    let ready = tokio::select! {
+        ready = prepare(plan) => ready,
+        () = &mut stop => return CallSummary::without_call(Outcome::Cancelled, "stopped before the call"),
+    };
+    let Prepared { config, incoming, duration, wait, recordings } = match ready {
+        Ok(prepared) => *prepared,
+        Err(summary) => return *summary,
+    };
+    let (phone, mut events, task) = Phone::start(config);
+    let mut progress = Progress { phone, incoming, asked: false, report: None, no_call: None };
+    let mut wait_until = Some(Instant::now() + wait);
+    let mut hang_up_at = None;
+    let mut stopped = false;
+    loop {
+        let timer = hang_up_at.or(wait_until);
+        tokio::select! {
+            event = events.recv() => {
+                let Some(event) = event else { break };
+                watch(&event, &progress.phone.state());
+                match &event {
+                    PhoneEvent::Call(CallEvent::Requesting { .. } | CallEvent::Ringing { .. }) => wait_until = None,
+                    PhoneEvent::Call(CallEvent::Connected) => hang_up_at = duration.map(|d| Instant::now() + d),
+                    PhoneEvent::Call(CallEvent::Ended(_)) => hang_up_at = None,
+                    _ => {}
+                }
+                progress.handle(event);
+            }
+            () = &mut stop, if !stopped => {
+                stopped = true;
+                (wait_until, hang_up_at) = (None, None);
+                progress.give_up(Outcome::Cancelled, "stopped before the call".into());
+            }
+            () = sleep_until(timer.unwrap_or_else(Instant::now)), if timer.is_some() => {
+                if hang_up_at.take().is_some() {
+                    progress.phone.hang_up();
+                } else {
+                    wait_until = None;
+                    let what = if incoming { "no agent called" } else { "no agent joined the chat" };
+                    progress.give_up(Outcome::Unavailable, format!("{what} within {} s", wait.as_secs()));
+                }
+            }
+        }
+    }
+    // The stream ended, so the task is at its end too; a panic in it must not look like a call that went well.
+    if let Err(error) = task.await {
+        return CallSummary::without_call(Outcome::Failed, format!("internal error: {error}"));
+    }
+    let mut summary = progress.summary();
+    if summary.codec.is_some() {
+        (summary.recording, summary.recording_both) = recordings;
+    }
+    summary
+}
+
+struct Prepared {
+    config: PhoneConfig,
+    incoming: bool,
+    duration: Option<Duration>,
+    wait: Duration,
+    recordings: (Option<std::path::PathBuf>, Option<std::path::PathBuf>),
+}
+
+/// Finds what can be wrong before anybody is bothered: sound devices and files, the contact center, its hours.
+async fn prepare(plan: CallPlan) -> Result<Box<Prepared>, Box<CallSummary>> {
+    let no = |outcome, reason: String| Err(Box::new(CallSummary::without_call(outcome, reason)));
+    let sound = plan.sound.clone();
+    let opened = match tokio::task::spawn_blocking(move || sound.open()).await {
+        Ok(Ok(opened)) => opened,
+        Ok(Err(error)) => return no(Outcome::Failed, error),
+        Err(error) => return no(Outcome::Failed, format!("internal error: {error}")),
+    };
+    match plan.client.availability().await {
+        Ok(availability) if availability.is_open() => {}
+        Ok(_) => return no(Outcome::Unavailable, "the contact center is closed now".into()),
+        Err(error) => return no(Outcome::Failed, error.to_string()),
+    }
+    let clock = match MediaClock::start() {
+        Ok(clock) => clock,
+        Err(error) => return no(Outcome::Failed, format!("no thread for the sound could be started: {error}")),
+    };
+    let recordings = (plan.sound.record.clone(), plan.sound.record_both.clone());
+    Ok(Box::new(Prepared {
+        config: PhoneConfig {
+            call: CallSetup {
+                client: plan.client.clone(),
+                clock,
+                network: plan.network,
+                relay_only: plan.relay_only,
+                sound: plan.sound,
+                opened: Some(opened),
+                limits: plan.limits,
+            },
+            client: plan.client,
+            request: plan.request,
+            session: SessionConfig::default(),
+            end_chat: plan.end_chat,
+        },
+        incoming: plan.incoming,
+        duration: plan.duration,
+        wait: plan.wait,
+        recordings,
+    }))
+}
+
+struct Progress {
+    phone: Phone,
+    incoming: bool,
+    asked: bool,
+    report: Option<Box<CallReport>>,
+    /// Why there was no call.
+    no_call: Option<(Outcome, String)>,
+}
+
+impl Progress {
+    fn handle(&mut self, event: PhoneEvent) {
+        match event {
+            PhoneEvent::Call(CallEvent::Ringing { .. }) => self.phone.accept(),
+            PhoneEvent::CallReport(report) => {
+                self.report = Some(report);
+                self.phone.shut_down();
+            }
+            PhoneEvent::Chat(ChatEvent::Ended { reason }) => {
+                self.no_call.get_or_insert((outcome_of(&reason), reason.to_string()));
+            }
+            _ => {}
+        }
+        if !self.incoming && !self.asked && self.no_call.is_none() && self.phone.state().agent.is_some() {
+            self.asked = true;
+            self.phone.request_call(None, false);
+        }
+    }
+
+    /// Ends what there is: a call, or the wait for one.
+    fn give_up(&mut self, outcome: Outcome, reason: String) {
+        if self.phone.state().call == crate::call::Phase::Idle && self.report.is_none() {
+            self.no_call.get_or_insert((outcome, reason));
+        }
+        self.phone.shut_down();
+    }
+
+    fn summary(self) -> CallSummary {
+        let state = self.phone.state().clone();
+        let mut summary = match (&self.report, self.no_call) {
+            (Some(report), _) => CallSummary::of(report),
+            (None, Some((outcome, reason))) => CallSummary::without_call(outcome, reason),
+            (None, None) => CallSummary::without_call(Outcome::Failed, "the chat ended without a call"),
+        };
+        let party_id = self.report.as_ref().and_then(|r| r.party_id.clone());
+        summary.party = party_id
+            .or_else(|| state.agent.as_ref().map(|a| a.id.clone()))
+            .map(|id| PartySummary { name: state.party_name(&id), id });
+        summary.chat_id = state.chat_id;
+        summary
+    }
+}
+
+/// What came of a call that there was not, by how the chat ended.
+fn outcome_of(reason: &EndReason) -> Outcome {
+    match reason {
+        EndReason::ByServer | EndReason::Inactivity { .. } => Outcome::Unavailable,
+        EndReason::ByClient { .. } | EndReason::Shutdown { .. } => Outcome::Cancelled,
+        EndReason::ServerFailed | EndReason::Gone | EndReason::NotOpened { .. } | EndReason::Refused { .. } => {
+            Outcome::Failed
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! Flags for the sound of a call and the network it goes over.
+
+use crate::call::{SoundSpec, SpeakerSpec};
+use crate::peer::media::MediaConfig;
+use crate::peer::{LocalNetwork, PortRange};
+use chatphone_media::audio::codec::CodecKind;
+use chatphone_media::audio::source::SourceSpec;
+use clap::{Args, ValueEnum};
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Flags for the sound of a call.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Sound")]
+pub struct SoundArgs {
+    /// What the agent hears: `mic`, `mic:DEVICE`, `silence`, `tone:HZ`, or a WAV file (played once, then silence)
+    #[arg(long, value_name = "FILE|tone:HZ|silence|mic", default_value = "mic")]
+    play: SourceSpec,
+
+    /// The microphone, by name or id, as `chatphone devices` lists them: short for `--play mic:DEVICE`
+    #[arg(long, value_name = "DEVICE", conflicts_with = "play")]
+    mic: Option<String>,
+
+    /// Where the agent is heard: a device by name or id, `default`, or `none`. Without this flag the default device when
+    /// the microphone is used, and none when a file, a tone or silence is played
+    #[arg(long, value_name = "DEVICE|none")]
+    speaker: Option<String>,
+
+    /// Record what the agent says, as a mono WAV file
+    #[arg(long, value_name = "FILE")]
+    record: Option<PathBuf>,
+
+    /// Record both sides, as a stereo WAV file: left is sent, right is received
+    #[arg(long, value_name = "FILE")]
+    record_both: Option<PathBuf>,
+
+    /// Codecs to take, best first, separated by commas
+    #[arg(long, value_name = "CODEC,…", value_delimiter = ',')]
+    codec: Vec<CodecKind>,
+
+    /// Opus bit rate, in kbit/s (6 to 128)
+    #[arg(long, value_name = "KBIT/S", value_parser = clap::value_parser!(u32).range(6..=128))]
+    bitrate: Option<u32>,
+
+    /// Opus complexity: processor time against quality (0 to 10)
+    #[arg(long, value_name = "0-10", value_parser = clap::value_parser!(u8).range(0..=10))]
+    complexity: Option<u8>,
+
+    /// Send no packets in silence (Opus DTX)
+    #[arg(long)]
+    dtx: bool,
+
+    /// How long received sound waits for packets that come late
+    #[arg(long, value_name = "TIME", default_value = "60ms", value_parser = jitter_delay)]
+    jitter_buffer: Duration,
+}
+
+impl SoundArgs {
+    /// What the flags ask for.
+    pub fn spec(&self) -> SoundSpec {
+        let source = match &self.mic {
+            Some(name) => SourceSpec::Microphone(Some(name.clone())),
+            None => self.play.clone(),
+        };
+        let speaker = match self.speaker.as_deref() {
+            Some("none") => SpeakerSpec::None,
+            Some("default") => SpeakerSpec::Default,
+            Some(name) => SpeakerSpec::Named(name.to_owned()),
+            None if matches!(source, SourceSpec::Microphone(_)) => SpeakerSpec::Default,
+            None => SpeakerSpec::None,
+        };
+        let defaults = SoundSpec::default();
+        let mut media = MediaConfig::default();
+        let opus = &mut media.sender.encoder.opus;
+        if let Some(kbits) = self.bitrate {
+            opus.bitrate = kbits * 1000;
+        }
+        if let Some(complexity) = self.complexity {
+            opus.complexity = complexity;
+        }
+        opus.dtx = self.dtx;
+        media.receiver.delay = self.jitter_buffer;
+        SoundSpec {
+            source,
+            speaker,
+            record: self.record.clone(),
+            record_both: self.record_both.clone(),
+            codecs: if self.codec.is_empty() { defaults.codecs } else { self.codec.clone() },
+            media,
+        }
+    }
+}
+
+fn jitter_delay(text: &str) -> Result<Duration, String> {
+    let delay = humantime::parse_duration(text).map_err(|e| e.to_string())?;
+    if delay > Duration::from_secs(1) { Err("the most is 1s".into()) } else { Ok(delay) }
+}
+
+/// Which candidates media may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum IcePolicy {
+    /// Any way that works.
+    All,
+    /// Over a TURN server alone.
+    Relay,
+}
+
+/// Flags for the network of a call.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Network")]
+pub struct NetworkArgs {
+    /// The one local address that media may use
+    #[arg(long, value_name = "IP")]
+    media_address: Option<IpAddr>,
+
+    /// The UDP ports that media may use, as in 40000-40100
+    #[arg(long, value_name = "FROM-TO", value_parser = port_range)]
+    media_ports: Option<PortRange>,
+
+    /// Which ICE candidates to use
+    #[arg(long, value_name = "all|relay", default_value = "all")]
+    ice: IcePolicy,
+}
+
+impl NetworkArgs {
+    /// The local addresses for media towards the contact center at `url`.
+    pub fn network(&self, url: &url::Url) -> LocalNetwork {
+        let network = match self.media_address {
+            Some(address) => LocalNetwork::only(address),
+            None => LocalNetwork::towards(loopback_host(url)),
+        };
+        network.with_ports(self.media_ports.clone())
+    }
+
+    /// Whether to use relayed candidates alone.
+    pub fn relay_only(&self) -> bool {
+        self.ice == IcePolicy::Relay
+    }
+}
+
+/// The address in a URL that names this machine itself.
+fn loopback_host(url: &url::Url) -> Option<IpAddr> {
+    match url.host()? {
+        url::Host::Ipv4(ip) => Some(ip.into()),
+        url::Host::Ipv6(ip) => Some(ip.into()),
+        url::Host::Domain(name) => name.eq_ignore_ascii_case("localhost").then_some([127, 0, 0, 1].into()),
+    }
+}
+
+fn port_range(text: &str) -> Result<PortRange, String> {
+    let (from, to) = text.split_once('-').ok_or("use FROM-TO, as in 40000-40100")?;
+    let port = |text: &str| text.trim().parse::<u16>().map_err(|_| format!("'{text}' is not a port"));
+    let (from, to) = (port(from)?, port(to)?);
+    if from == 0 || from > to {
+        return Err("the first port must be at least 1 and not above the last".into());
+    }
+    Ok(from..=to)
+}

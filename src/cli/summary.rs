@@ -1,0 +1,215 @@
+//! The last word on a call, for programs and for people. The names are relied on by scripts.
+
+use crate::call::{CallReport, Outcome};
+use serde::Serialize;
+use std::fmt;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+/// The one object that `chatphone call --json` prints last.
+#[derive(Debug, Clone, Serialize)]
+pub struct CallSummary {
+    /// What came of the call.
+    pub outcome: Outcome,
+    /// Why, in one sentence.
+    pub reason: String,
+    /// The chat session, if one was opened.
+    pub chat_id: Option<String>,
+    /// The agent, if there was one.
+    pub party: Option<PartySummary>,
+    /// How long the steps took; `null` for a step that did not happen.
+    pub timing_ms: TimingSummary,
+    /// From connected to the end.
+    pub duration_s: f64,
+    /// The audio codec; `null` when the call was never connected.
+    pub codec: Option<&'static str>,
+    /// RTP sent.
+    pub sent: SentSummary,
+    /// RTP received.
+    pub received: ReceivedSummary,
+    /// Round-trip time: of RTCP where there is one, else of ICE checks.
+    pub rtt_ms: Option<f64>,
+    /// The candidate pair in use.
+    pub ice: IceSummary,
+    /// Where the far end's voice was recorded.
+    pub recording: Option<PathBuf>,
+    /// Where both directions were recorded.
+    pub recording_both: Option<PathBuf>,
+    /// What went wrong beside, in words.
+    pub problems: Vec<String>,
+}
+
+/// The agent of a call.
+#[derive(Debug, Clone, Serialize)]
+pub struct PartySummary {
+    /// The party id.
+    pub id: String,
+    /// The name to show.
+    pub name: String,
+}
+
+/// How long the steps of a call took, in milliseconds.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct TimingSummary {
+    /// REQUEST_CALL sent → OFFER_CALL received.
+    pub request_to_offer: Option<f64>,
+    /// OFFER_CALL received → ANSWER_CALL sent.
+    pub offer_to_answer: Option<f64>,
+    /// REQUEST_CALL sent → ICE and DTLS up.
+    pub request_to_connected: Option<f64>,
+    /// REQUEST_CALL sent → first decoded sound of the far end handed to the speaker or recording.
+    pub request_to_first_audio: Option<f64>,
+}
+
+/// What was sent.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct SentSummary {
+    /// RTP packets.
+    pub packets: u64,
+    /// Payload bytes.
+    pub bytes: u64,
+}
+
+/// What was received.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct ReceivedSummary {
+    /// RTP packets.
+    pub packets: u64,
+    /// Packets expected but not received (RFC 3550, A.3); negative with duplicates.
+    pub lost: i64,
+    /// Interarrival jitter (RFC 3550, 6.4.1).
+    pub jitter_ms: f64,
+    /// Sound made up in place of what did not arrive in time.
+    pub concealed_ms: f64,
+    /// Mean time in the jitter buffer.
+    pub jitter_buffer_ms: Option<f64>,
+}
+
+/// The two ends of the way of the media.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct IceSummary {
+    /// This side: type, protocol, address.
+    pub local: Option<String>,
+    /// The far side.
+    pub remote: Option<String>,
+}
+
+impl CallSummary {
+    /// The summary of a call that did not come about.
+    pub fn without_call(outcome: Outcome, reason: impl Into<String>) -> Self {
+        Self {
+            outcome,
+            reason: reason.into(),
+            chat_id: None,
+            party: None,
+            timing_ms: TimingSummary::default(),
+            duration_s: 0.0,
+            codec: None,
+            sent: SentSummary::default(),
+            received: ReceivedSummary::default(),
+            rtt_ms: None,
+            ice: IceSummary::default(),
+            recording: None,
+            recording_both: None,
+            problems: Vec::new(),
+        }
+    }
+
+    /// The summary of a call. Chat, names and recordings are filled in by who knows them.
+    pub fn of(report: &CallReport) -> Self {
+        let (times, stats) = (&report.times, &report.stats);
+        let (sender, receiver) = (&stats.media.sender, &stats.media.receiver);
+        Self {
+            timing_ms: TimingSummary {
+                request_to_offer: report.since_request(times.offer_received).map(ms),
+                offer_to_answer: between(times.offer_received, times.answer_sent),
+                request_to_connected: report.since_request(times.connected).map(ms),
+                request_to_first_audio: report.since_request(receiver.first_audio).map(ms),
+            },
+            duration_s: round(report.duration().as_secs_f64(), 3),
+            codec: stats.codec.map(|c| c.name()),
+            sent: SentSummary { packets: sender.packets_sent, bytes: sender.bytes_sent },
+            received: ReceivedSummary {
+                packets: receiver.packets_received,
+                lost: receiver.packets_lost,
+                jitter_ms: round(receiver.jitter * 1000.0, 2),
+                concealed_ms: ms(stats.concealed()),
+                jitter_buffer_ms: stats.mean_jitter_buffer_delay().map(ms),
+            },
+            rtt_ms: stats.peer.round_trip_time().map(|d| round(d.as_secs_f64() * 1000.0, 2)),
+            ice: IceSummary {
+                local: stats.peer.local_candidate.as_ref().map(ToString::to_string),
+                remote: stats.peer.remote_candidate.as_ref().map(ToString::to_string),
+            },
+            problems: report.problems.clone(),
+            ..Self::without_call(report.end.outcome, report.end.reason.clone())
+        }
+    }
+}
+
+fn between(from: Option<Instant>, to: Option<Instant>) -> Option<f64> {
+    Some(ms(to?.saturating_duration_since(from?)))
+}
+
+fn ms(duration: Duration) -> f64 {
+    round(duration.as_secs_f64() * 1000.0, 1)
+}
+
+fn round(value: f64, digits: i32) -> f64 {
+    let scale = 10f64.powi(digits);
+    (value * scale).round() / scale
+}
+
+impl fmt::Display for CallSummary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let line = |f: &mut fmt::Formatter<'_>, name: &str, text: &dyn fmt::Display| writeln!(f, "{name:<11}{text}");
+        line(f, "outcome", &format_args!("{} ({})", self.outcome, self.reason))?;
+        if let Some(party) = &self.party {
+            line(f, "agent", &party.name)?;
+        }
+        if self.codec.is_none() {
+            return Ok(());
+        }
+        let step = |v: Option<f64>| v.map_or_else(|| "-".into(), |ms| format!("{ms:.0} ms"));
+        let t = &self.timing_ms;
+        line(
+            f,
+            "setup",
+            &format_args!(
+                "offer {}, answer +{}, connected {}, first audio {}",
+                step(t.request_to_offer),
+                step(t.offer_to_answer),
+                step(t.request_to_connected),
+                step(t.request_to_first_audio)
+            ),
+        )?;
+        line(f, "duration", &format_args!("{:.1} s, {}", self.duration_s, self.codec.unwrap_or("-")))?;
+        line(f, "sent", &format_args!("{} packets, {} bytes", self.sent.packets, self.sent.bytes))?;
+        let r = &self.received;
+        line(
+            f,
+            "received",
+            &format_args!(
+                "{} packets, {} lost, jitter {:.1} ms, {:.0} ms concealed, jitter buffer {}",
+                r.packets,
+                r.lost,
+                r.jitter_ms,
+                r.concealed_ms,
+                step(r.jitter_buffer_ms)
+            ),
+        )?;
+        if let Some(rtt) = self.rtt_ms {
+            line(f, "round trip", &format_args!("{rtt:.1} ms"))?;
+        }
+        if let (Some(local), Some(remote)) = (&self.ice.local, &self.ice.remote) {
+            line(f, "way", &format_args!("{local} -> {remote}"))?;
+        }
+        for path in self.recording.iter().chain(&self.recording_both) {
+            line(f, "recording", &path.display())?;
+        }
+        for problem in &self.problems {
+            line(f, "problem", problem)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,378 @@
+use super::error::PeerError;
+use super::event::{PeerEvent, PeerState, ReceivedRtp};
+use super::network::LocalNetwork;
+use super::rtcp::{RemoteReport, RtcpTap};
+use super::sdp;
+use super::stats::PeerStats;
+use crate::api::signaling::IceCandidate;
+use crate::api::types::IceServer;
+use bytes::Bytes;
+use chatphone_media::audio::codec::CodecKind;
+use rtc::ice::mdns::MulticastDnsMode;
+use rtc::interceptor::Slot;
+use rtc::media_stream::MediaStreamTrack;
+use rtc::rtp_transceiver::rtp_sender::{
+    RTCRtpCodec, RTCRtpCodecParameters, RTCRtpCodingParameters, RTCRtpEncodingParameters, RtpCodecKind,
+};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::{mpsc, watch};
+use webrtc::media_stream::track_local::TrackLocal;
+use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
+use webrtc::media_stream::track_remote::{TrackRemote, TrackRemoteEvent};
+use webrtc::peer_connection::{
+    MediaEngine, PeerConnection, PeerConnectionBuilder, PeerConnectionEventHandler, RTCConfigurationBuilder,
+    RTCIceCandidateInit, RTCIceGatheringState, RTCIceServer, RTCIceTransportPolicy, RTCPeerConnectionIceEvent,
+    RTCPeerConnectionState, RTCSessionDescription, Registry, SettingEngineBuilder, StatsSelector,
+    register_default_interceptors,
+};
+use webrtc::rtp_transceiver::RtpSender;
+
+/// ICE checks this often: the crate's 200 ms would be most of the setup time on a short way.
+const ICE_CHECK_INTERVAL: Duration = Duration::from_millis(20);
+/// How often one pair is tried. With the interval above a pair gets 7 s, for far ends that are slow to set our answer.
+const ICE_CHECKS: u16 = 350;
+
+/// What a peer is made of.
+#[derive(Debug, Clone)]
+pub struct PeerConfig {
+    /// STUN and TURN servers.
+    pub ice_servers: Vec<IceServer>,
+    /// The local addresses for media.
+    pub network: LocalNetwork,
+    /// Use relayed candidates alone (`iceTransportPolicy: relay`).
+    pub relay_only: bool,
+    /// The codecs to offer and to accept, in order of preference.
+    pub codecs: Vec<CodecKind>,
+}
+
+/// The codec both sides agreed on, with the payload type the far end expects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NegotiatedCodec {
+    /// The codec.
+    pub kind: CodecKind,
+    /// Its payload type in what we send.
+    pub payload_type: u8,
+}
+
+/// One audio peer. Dropping it without [`AudioPeer::close`] stops it too, only later.
+pub struct AudioPeer {
+    connection: Box<dyn PeerConnection>,
+    sender: Arc<dyn RtpSender>,
+    track: Arc<TrackLocalStaticRTP>,
+    ssrc: u32,
+    codecs: Vec<CodecKind>,
+    reports: watch::Receiver<Option<RemoteReport>>,
+}
+
+impl AudioPeer {
+    /// Makes the peer and opens its sockets. Candidates are gathered once a local description is set.
+    ///
+    /// # Errors
+    /// [`PeerError::Socket`] when no port is free, [`PeerError::Setup`] for anything else.
+    pub async fn new(config: PeerConfig) -> Result<(Self, mpsc::UnboundedReceiver<PeerEvent>), PeerError> {
+        let (events_tx, events) = mpsc::unbounded_channel();
+        let (reports_tx, reports) = watch::channel(None);
+        let mut last = String::new();
+        for attempt in 0..config.network.attempts() {
+            let Some(addresses) = config.network.socket_addresses(attempt) else { break };
+            // Without a route for multicast the mDNS socket cannot be made, and with it the peer.
+            for mdns in [MulticastDnsMode::QueryOnly, MulticastDnsMode::Disabled] {
+                let handler = Handler { events: events_tx.clone() };
+                match build(&config, addresses.clone(), mdns, handler, reports_tx.clone()).await {
+                    Ok(connection) => {
+                        let peer = Self::with_track(connection, config.codecs, reports).await?;
+                        return Ok((peer, events));
+                    }
+                    Err(e) => last = e.to_string(),
+                }
+            }
+        }
+        if last.is_empty() {
+            last = "every port of the range is taken".into();
+        }
+        Err(PeerError::Socket { addresses: config.network.to_string(), reason: last })
+    }
+
+    async fn with_track(
+        connection: Box<dyn PeerConnection>,
+        codecs: Vec<CodecKind>,
+        reports: watch::Receiver<Option<RemoteReport>>,
+    ) -> Result<Self, PeerError> {
+        let ssrc = rand::random::<u32>().max(1);
+        let coding = |kind: &CodecKind| RTCRtpEncodingParameters {
+            rtp_coding_parameters: RTCRtpCodingParameters { ssrc: Some(ssrc), ..Default::default() },
+            codec: codec_parameters(*kind).rtp_codec,
+            ..Default::default()
+        };
+        let Some(first) = codecs.first() else {
+            return Err(PeerError::Setup("no audio codec is enabled".into()));
+        };
+        let stream = uuid::Uuid::new_v4().to_string();
+        let track = Arc::new(TrackLocalStaticRTP::new(MediaStreamTrack::new(
+            stream.clone(),
+            format!("{stream}-audio"),
+            "audio".into(),
+            RtpCodecKind::Audio,
+            vec![coding(first)],
+        )));
+        let sender = connection
+            .add_track(Arc::clone(&track) as Arc<dyn TrackLocal>)
+            .await
+            .map_err(|e| PeerError::Setup(e.to_string()))?;
+        for transceiver in connection.get_transceivers().await {
+            let preferences = codecs.iter().map(|kind| codec_parameters(*kind)).collect();
+            if let Err(error) = transceiver.set_codec_preferences(preferences).await {
+                tracing::debug!(%error, "codec preferences were not taken");
+            }
+        }
+        Ok(Self { connection, sender, track, ssrc, codecs, reports })
+    }
+
+    /// Makes an offer and starts gathering.
+    ///
+    /// # Errors
+    /// [`PeerError::LocalDescription`].
+    pub async fn create_offer(&self) -> Result<String, PeerError> {
+        let local = |e: webrtc::error::Error| PeerError::LocalDescription(e.to_string());
+        let offer = self.connection.create_offer(None).await.map_err(local)?;
+        let sdp = offer.sdp.clone();
+        self.connection.set_local_description(offer).await.map_err(local)?;
+        Ok(sdp)
+    }
+
+    /// Takes the far end's offer, gives the answer and starts gathering. Again in a running call: a renegotiation.
+    ///
+    /// # Errors
+    /// [`PeerError::RemoteDescription`], [`PeerError::NoCommonCodec`] or [`PeerError::LocalDescription`].
+    pub async fn accept_offer(&self, offer: &str) -> Result<String, PeerError> {
+        sdp::validate_offer(offer, &self.codecs)?;
+        let remote = |e: webrtc::error::Error| PeerError::RemoteDescription(e.to_string());
+        let local = |e: webrtc::error::Error| PeerError::LocalDescription(e.to_string());
+        let description = RTCSessionDescription::offer(offer.to_owned()).map_err(remote)?;
+        self.connection.set_remote_description(description).await.map_err(remote)?;
+        let answer = self.connection.create_answer(None).await.map_err(local)?;
+        let sdp = answer.sdp.clone();
+        self.connection.set_local_description(answer).await.map_err(local)?;
+        Ok(sdp)
+    }
+
+    /// Takes the far end's answer to our offer.
+    ///
+    /// # Errors
+    /// [`PeerError::RemoteDescription`] or [`PeerError::NoCommonCodec`].
+    pub async fn accept_answer(&self, answer: &str) -> Result<(), PeerError> {
+        sdp::validate_offer(answer, &self.codecs)?;
+        let remote = |e: webrtc::error::Error| PeerError::RemoteDescription(e.to_string());
+        let description = RTCSessionDescription::answer(answer.to_owned()).map_err(remote)?;
+        self.connection.set_remote_description(description).await.map_err(remote)
+    }
+
+    /// Takes a candidate of the far end. To be called after its description was set. An empty one ends the list.
+    ///
+    /// # Errors
+    /// [`PeerError::Candidate`]; the call can go on with the other candidates.
+    pub async fn add_candidate(&self, candidate: &IceCandidate) -> Result<(), PeerError> {
+        if candidate.candidate.trim().is_empty() {
+            return Ok(());
+        }
+        let init = RTCIceCandidateInit {
+            candidate: candidate.candidate.clone(),
+            sdp_mid: candidate.sdp_mid.clone(),
+            // A candidate that names no section belongs to the first, which BUNDLE uses for all (RFC 8843).
+            sdp_mline_index: candidate.sdp_mline_index.or(candidate.sdp_mid.is_none().then_some(0)),
+            ..Default::default()
+        };
+        self.connection.add_ice_candidate(init).await.map_err(|e| PeerError::Candidate(e.to_string()))
+    }
+
+    /// The codec to send with: of those both sides have, the first in our order. `None` before a negotiation ended.
+    pub async fn negotiated_codec(&self) -> Option<NegotiatedCodec> {
+        let agreed = self.sender.get_parameters().await.ok()?.rtp_parameters.codecs;
+        self.codecs.iter().find_map(|kind| {
+            let codec = agreed.iter().find(|c| is_kind(&c.rtp_codec.mime_type, *kind))?;
+            Some(NegotiatedCodec { kind: *kind, payload_type: codec.payload_type })
+        })
+    }
+
+    /// The codec of an incoming payload type, by what was negotiated.
+    pub async fn codec_of(&self, payload_type: u8) -> Option<CodecKind> {
+        let agreed = self.sender.get_parameters().await.ok()?.rtp_parameters.codecs;
+        let codec = agreed.into_iter().find(|c| c.payload_type == payload_type)?;
+        self.codecs.iter().copied().find(|kind| is_kind(&codec.rtp_codec.mime_type, *kind))
+    }
+
+    /// A handle that sends RTP on this peer's stream.
+    pub fn rtp_writer(&self) -> RtpWriter {
+        RtpWriter { track: Arc::clone(&self.track), ssrc: self.ssrc }
+    }
+
+    /// What is known about the way of the packets.
+    pub async fn stats(&self) -> PeerStats {
+        let report = self.connection.get_stats(Instant::now(), StatsSelector::None).await;
+        let selected = match self.sender.transport().await {
+            Ok(Some(dtls)) => dtls.ice_transport().get_selected_candidate_pair().await.ok().flatten(),
+            _ => None,
+        };
+        PeerStats::read(&report, selected.as_ref(), *self.reports.borrow())
+    }
+
+    /// Closes the connection and its sockets.
+    pub async fn close(&self) {
+        if let Err(error) = self.connection.close().await {
+            tracing::debug!(%error, "the peer did not close cleanly");
+        }
+    }
+}
+
+/// Sends RTP on one stream.
+#[derive(Clone)]
+pub struct RtpWriter {
+    track: Arc<TrackLocalStaticRTP>,
+    ssrc: u32,
+}
+
+impl RtpWriter {
+    /// Sends one packet. A packet that cannot go out is lost, as on the wire.
+    pub async fn write(&self, payload_type: u8, sequence_number: u16, timestamp: u32, marker: bool, payload: Bytes) {
+        let header = rtc::rtp::header::Header {
+            version: 2,
+            marker,
+            payload_type,
+            sequence_number,
+            timestamp,
+            ssrc: self.ssrc,
+            ..Default::default()
+        };
+        if let Err(error) = self.track.write_rtp(rtc::rtp::Packet { header, payload }).await {
+            tracing::trace!(%error, "an RTP packet was not sent");
+        }
+    }
+}
+
+fn is_kind(mime_type: &str, kind: CodecKind) -> bool {
+    mime_type.split_once('/').is_some_and(|(_, name)| name.eq_ignore_ascii_case(kind.name()))
+}
+
+fn codec_parameters(kind: CodecKind) -> RTCRtpCodecParameters {
+    RTCRtpCodecParameters {
+        rtp_codec: RTCRtpCodec {
+            mime_type: format!("audio/{}", kind.name()),
+            clock_rate: kind.clock_rate(),
+            // The crate writes the channel count into the rtpmap where it is not 0; RFC 3551 leaves 1 out.
+            channels: if kind.channels() == 1 { 0 } else { kind.channels() },
+            sdp_fmtp_line: if kind == CodecKind::Opus { "minptime=10;useinbandfec=1".into() } else { String::new() },
+            rtcp_feedback: vec![],
+        },
+        // Offered as this; in an answer the offer's number counts.
+        payload_type: kind.static_payload_type().unwrap_or(111),
+        ..Default::default()
+    }
+}
+
+async fn build(
+    config: &PeerConfig,
+    addresses: Vec<std::net::SocketAddr>,
+    mdns: MulticastDnsMode,
+    handler: Handler,
+    reports: watch::Sender<Option<RemoteReport>>,
+) -> Result<Box<dyn PeerConnection>, webrtc::error::Error> {
+    let mut media = MediaEngine::default();
+    for kind in &config.codecs {
+        media.register_codec(codec_parameters(*kind), RtpCodecKind::Audio)?;
+    }
+    let tap = RtcpTap::new(handler.events.clone(), reports);
+    let registry = register_default_interceptors(Registry::new(), &mut media)?.with(Slot::from(RtcpTap::SLOT), tap);
+    let settings = SettingEngineBuilder::new()
+        .with_ice_connection_attempts(Some(ICE_CHECK_INTERVAL), Some(ICE_CHECKS))
+        .with_include_loopback_candidate(true)
+        .with_multicast_dns_mode(mdns)
+        .build();
+    let policy = if config.relay_only { RTCIceTransportPolicy::Relay } else { RTCIceTransportPolicy::All };
+    let ice_servers = config.ice_servers.iter().filter(|s| !s.urls.is_empty()).map(|s| RTCIceServer {
+        urls: s.urls.clone(),
+        username: s.username.clone().unwrap_or_default(),
+        credential: s.credential.clone().unwrap_or_default(),
+        ..Default::default()
+    });
+    let connection = PeerConnectionBuilder::new()
+        .with_configuration(
+            RTCConfigurationBuilder::new()
+                .with_ice_servers(ice_servers.collect())
+                .with_ice_transport_policy(policy)
+                .build(),
+        )
+        .with_media_engine(media)
+        .with_setting_engine(settings)
+        .with_interceptor_registry(registry)
+        .with_handler(Arc::new(handler))
+        .with_udp_addrs(addresses)
+        .build()
+        .await?;
+    Ok(Box::new(connection))
+}
+
+/// Hands on what the crate reports. A closed channel means that nobody listens any more: the peer is being dropped.
+#[derive(Clone)]
+struct Handler {
+    events: mpsc::UnboundedSender<PeerEvent>,
+}
+
+#[async_trait::async_trait]
+impl PeerConnectionEventHandler for Handler {
+    async fn on_ice_candidate(&self, event: RTCPeerConnectionIceEvent) {
+        match event.candidate.to_json() {
+            Ok(init) => {
+                let _ = self.events.send(PeerEvent::LocalCandidate(IceCandidate {
+                    candidate: init.candidate,
+                    sdp_mid: init.sdp_mid.filter(|mid| !mid.is_empty()),
+                    sdp_mline_index: init.sdp_mline_index.or(Some(0)),
+                    ..Default::default()
+                }));
+            }
+            Err(error) => tracing::debug!(%error, "a local candidate has no text form"),
+        }
+    }
+
+    async fn on_ice_gathering_state_change(&self, state: RTCIceGatheringState) {
+        if state == RTCIceGatheringState::Complete {
+            let _ = self.events.send(PeerEvent::GatheringComplete);
+        }
+    }
+
+    async fn on_connection_state_change(&self, state: RTCPeerConnectionState) {
+        let state = match state {
+            RTCPeerConnectionState::Connected => PeerState::Connected,
+            RTCPeerConnectionState::Disconnected => PeerState::Disconnected,
+            RTCPeerConnectionState::Failed => PeerState::Failed,
+            RTCPeerConnectionState::Closed => PeerState::Closed,
+            _ => return,
+        };
+        let _ = self.events.send(PeerEvent::State(state));
+    }
+
+    async fn on_track(&self, track: Arc<dyn TrackRemote>) {
+        if track.kind().await != RtpCodecKind::Audio {
+            return;
+        }
+        let events = self.events.clone();
+        // Ends with the connection, which ends the track's events.
+        tokio::spawn(async move {
+            while let Some(event) = track.poll().await {
+                let TrackRemoteEvent::OnRtpPacket(packet) = event else { continue };
+                let rtp = ReceivedRtp {
+                    ssrc: packet.header.ssrc,
+                    payload_type: packet.header.payload_type,
+                    sequence_number: packet.header.sequence_number,
+                    timestamp: packet.header.timestamp,
+                    marker: packet.header.marker,
+                    payload: packet.payload,
+                    arrival: Instant::now(),
+                };
+                if events.send(PeerEvent::Rtp(rtp)).is_err() {
+                    break;
+                }
+            }
+        });
+    }
+}

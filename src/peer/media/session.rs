@@ -1,0 +1,211 @@
+use chatphone_media::TICK_SAMPLES;
+use chatphone_media::audio::codec::{self, CodecKind};
+use chatphone_media::audio::file::WavRecorder;
+use chatphone_media::audio::sink::Sink;
+use chatphone_media::audio::source::{Source, SourceState};
+use chatphone_media::pipeline::{
+    EncodedPacket, Receiver, ReceiverConfig, ReceiverStats, RtpPacket, Sender, SenderConfig, SenderStats,
+};
+use std::sync::mpsc;
+use std::time::Instant;
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::{oneshot, watch};
+
+/// Ticks between two reports of the statistics: 100 ms.
+const STATS_TICKS: u32 = 10;
+
+/// Where the sound of a call comes from and goes to.
+pub struct MediaParts {
+    /// What the far end hears.
+    pub source: Box<dyn Source>,
+    /// Where what the far end says goes.
+    pub sink: Box<dyn Sink>,
+    /// Keeps both directions.
+    pub recorder: Option<WavRecorder>,
+}
+
+/// What a session counts.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct MediaStats {
+    /// Towards the far end.
+    pub sender: SenderStats,
+    /// From the far end.
+    pub receiver: ReceiverStats,
+    /// The source (a file) came to its end.
+    pub source_ended: bool,
+}
+
+/// What is left of a session that was stopped.
+#[derive(Debug, Clone, Default)]
+pub struct MediaReport {
+    /// The last figures.
+    pub stats: MediaStats,
+    /// What went wrong with a recording or a device, in words.
+    pub problems: Vec<String>,
+}
+
+enum Command {
+    Packet(RtpPacket, Instant),
+    Mute(bool),
+    Stop(oneshot::Sender<Stopped>),
+}
+
+/// The two halves of a call's sound, ticked by a [`super::MediaClock`].
+pub struct MediaSession {
+    sender: Sender,
+    receiver: Receiver,
+    parts: Option<Sinks>,
+    commands: mpsc::Receiver<Command>,
+    packets: UnboundedSender<EncodedPacket>,
+    stats: watch::Sender<MediaStats>,
+    ticks: u32,
+}
+
+struct Sinks {
+    sink: Box<dyn Sink>,
+    recorder: Option<WavRecorder>,
+}
+
+impl Sinks {
+    /// Waits for the last samples to reach the disk; what failed comes back in words.
+    fn finish(mut self) -> Vec<String> {
+        let sink = self.sink.finish().err().map(|e| e.to_string());
+        let recorder = self.recorder.as_mut().and_then(|r| r.finish().err()).map(|e| e.to_string());
+        sink.into_iter().chain(recorder).collect()
+    }
+}
+
+/// A stopped session's last figures and what is still to be finished, off the clock's thread: a slow disk must not
+/// hold up the other calls.
+struct Stopped {
+    stats: MediaStats,
+    parts: Option<Sinks>,
+}
+
+/// How a session works, beside its codec.
+#[derive(Debug, Clone, Default)]
+pub struct MediaConfig {
+    /// How to encode; the codec in it is replaced by the negotiated one.
+    pub sender: SenderConfig,
+    /// How to receive; the codec in it is replaced by the negotiated one.
+    pub receiver: ReceiverConfig,
+}
+
+impl MediaSession {
+    /// A session that encodes and decodes with `codec` and hands its packets to `packets`.
+    ///
+    /// # Errors
+    /// When the codec cannot be had.
+    pub fn new(
+        parts: MediaParts,
+        codec: CodecKind,
+        config: MediaConfig,
+        packets: UnboundedSender<EncodedPacket>,
+    ) -> Result<(Self, MediaHandle), codec::Error> {
+        let sender = Sender::new(parts.source, SenderConfig { codec, ..config.sender })?;
+        let receiver = Receiver::new(ReceiverConfig { codec, ..config.receiver })?;
+        let (commands_tx, commands) = mpsc::channel();
+        let (stats, stats_rx) = watch::channel(MediaStats::default());
+        let parts = Some(Sinks { sink: parts.sink, recorder: parts.recorder });
+        let session = Self { sender, receiver, parts, commands, packets, stats, ticks: 0 };
+        Ok((session, MediaHandle { commands: commands_tx, stats: stats_rx }))
+    }
+
+    /// Called once when the clock takes the session: the first half of the first frame is read at once, so that the
+    /// first packet leaves with the first tick instead of the second.
+    pub(super) fn begin(&mut self) {
+        self.send();
+    }
+
+    /// One step of 10 ms. False: the session is over.
+    pub(super) fn tick(&mut self, now: Instant) -> bool {
+        loop {
+            match self.commands.try_recv() {
+                Ok(Command::Packet(packet, arrival)) => self.receiver.push(packet, arrival),
+                Ok(Command::Mute(muted)) => self.sender.set_muted(muted),
+                Ok(Command::Stop(done)) => {
+                    let stats = self.read_stats();
+                    self.stats.send_replace(stats);
+                    // Nobody waits for it any more: then dropping it finishes the files.
+                    let _ = done.send(Stopped { stats, parts: self.parts.take() });
+                    return false;
+                }
+                Err(mpsc::TryRecvError::Empty) => break,
+                Err(mpsc::TryRecvError::Disconnected) => {
+                    let parts = self.parts.take();
+                    std::thread::spawn(move || drop(parts));
+                    return false;
+                }
+            }
+        }
+        self.send();
+        let mut far = [0.0; TICK_SAMPLES];
+        self.receiver.pull(&mut far, now);
+        if let Some(parts) = &mut self.parts {
+            parts.sink.write(&far);
+            if let Some(recorder) = &mut parts.recorder {
+                recorder.write_both(self.sender.last_tick(), &far);
+            }
+        }
+        self.ticks = self.ticks.wrapping_add(1);
+        let heard = self.stats.borrow().receiver.first_audio.is_none() && self.receiver.stats().first_audio.is_some();
+        if heard || self.ticks.is_multiple_of(STATS_TICKS) {
+            self.stats.send_replace(self.read_stats());
+        }
+        true
+    }
+
+    fn send(&mut self) {
+        if let Some(packet) = self.sender.tick() {
+            // The peer is gone: the session is about to be stopped.
+            let _ = self.packets.send(packet);
+        }
+    }
+
+    fn read_stats(&self) -> MediaStats {
+        MediaStats {
+            sender: self.sender.stats(),
+            receiver: self.receiver.stats(),
+            source_ended: self.sender.source_state() == SourceState::Ended,
+        }
+    }
+}
+
+/// The owner's end of a running session. Dropping it stops the session.
+pub struct MediaHandle {
+    commands: mpsc::Sender<Command>,
+    stats: watch::Receiver<MediaStats>,
+}
+
+impl MediaHandle {
+    /// Takes a packet from the network.
+    pub fn push(&self, packet: RtpPacket, arrival: Instant) {
+        // A session that is over needs no packets.
+        let _ = self.commands.send(Command::Packet(packet, arrival));
+    }
+
+    /// Silences what is sent.
+    pub fn set_muted(&self, muted: bool) {
+        let _ = self.commands.send(Command::Mute(muted));
+    }
+
+    /// The figures, as of at most 100 ms ago; changes wake the receiver.
+    pub fn stats(&self) -> watch::Receiver<MediaStats> {
+        self.stats.clone()
+    }
+
+    /// Stops the session, finishes its recordings, gives the last figures.
+    pub async fn stop(self) -> MediaReport {
+        let (done, report) = oneshot::channel();
+        let last = *self.stats.borrow();
+        if self.commands.send(Command::Stop(done)).is_err() {
+            return MediaReport { stats: last, problems: Vec::new() };
+        }
+        let Ok(Stopped { stats, parts }) = report.await else {
+            return MediaReport { stats: last, problems: Vec::new() };
+        };
+        let finish = tokio::task::spawn_blocking(move || parts.map(Sinks::finish).unwrap_or_default());
+        let problems = finish.await.unwrap_or_else(|e| vec![format!("the recording could not be finished: {e}")]);
+        MediaReport { stats, problems }
+    }
+}

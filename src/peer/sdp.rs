@@ -1,0 +1,111 @@
+//! What is read off a session description before the WebRTC stack sees it, so that a useless one gets a clear error.
+
+use super::error::PeerError;
+use chatphone_media::audio::codec::CodecKind;
+use rtc::sdp::description::session::SessionDescription;
+use std::io::Cursor;
+
+/// Descriptions longer than this are refused unread: a browser's with video and every codec stays below 20 kB.
+const MAX_SDP_BYTES: usize = 256 * 1024;
+
+fn parse(sdp: &str) -> Result<SessionDescription, PeerError> {
+    let fail = |why: String| Err(PeerError::RemoteDescription(why));
+    if sdp.trim().is_empty() {
+        return fail("it is empty".into());
+    }
+    if sdp.len() > MAX_SDP_BYTES {
+        return fail(format!("it is {} kB long", sdp.len() / 1024));
+    }
+    match SessionDescription::unmarshal(&mut Cursor::new(sdp.as_bytes())) {
+        Ok(parsed) => Ok(parsed),
+        Err(e) => fail(format!("it is no SDP ({e})")),
+    }
+}
+
+/// Checks that an offer (or answer) has an audio section that is not rejected and a codec of `ours` in it.
+pub fn validate_offer(sdp: &str, ours: &[CodecKind]) -> Result<(), PeerError> {
+    let parsed = parse(sdp)?;
+    let mut audio =
+        parsed.media_descriptions.iter().filter(|m| m.media_name.media == "audio" && m.media_name.port.value != 0);
+    let Some(section) = audio.next() else {
+        return Err(PeerError::RemoteDescription("it has no audio section".into()));
+    };
+    if parsed.attribute("fingerprint").is_none() && !section.has_attribute("fingerprint") {
+        return Err(PeerError::RemoteDescription("it has no DTLS fingerprint, so it is not WebRTC".into()));
+    }
+    let offered: Vec<String> = section.media_name.formats.iter().map(|format| encoding_name(section, format)).collect();
+    if offered.iter().any(|name| ours.iter().any(|c| c.name().eq_ignore_ascii_case(name))) {
+        return Ok(());
+    }
+    Err(PeerError::NoCommonCodec {
+        offered: offered.join(", "),
+        ours: ours.iter().map(|c| c.name()).collect::<Vec<_>>().join(", "),
+    })
+}
+
+/// The encoding name of a payload type: from its `rtpmap`, else the static assignment (RFC 3551, 6).
+fn encoding_name(section: &rtc::sdp::description::media::MediaDescription, format: &str) -> String {
+    let mapped = section.attributes.iter().filter(|a| a.key == "rtpmap").find_map(|a| {
+        let (pt, encoding) = a.value.as_deref()?.split_once(' ')?;
+        (pt == format).then(|| encoding.split('/').next().unwrap_or_default().to_owned())
+    });
+    mapped.unwrap_or_else(|| match format {
+        "0" => "PCMU".into(),
+        "8" => "PCMA".into(),
+        "9" => "G722".into(),
+        other => other.to_owned(),
+    })
+}
+
+/// Whether a description has a video section that is not rejected.
+pub fn has_active_video(sdp: &str) -> bool {
+    parse(sdp).is_ok_and(|parsed| {
+        parsed.media_descriptions.iter().any(|m| m.media_name.media == "video" && m.media_name.port.value != 0)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEAD: &str =
+        "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=fingerprint:sha-256 AA:BB\r\na=setup:actpass\r\n";
+
+    fn with(section: &str) -> String {
+        format!("{HEAD}{section}")
+    }
+
+    #[test]
+    fn an_offer_with_a_codec_of_ours_is_taken() {
+        let sdp = with("m=audio 9 UDP/TLS/RTP/SAVPF 120 0\r\na=rtpmap:120 OPUS/48000/2\r\n");
+        assert!(validate_offer(&sdp, &[CodecKind::Opus]).is_ok());
+    }
+
+    #[test]
+    fn a_static_payload_type_needs_no_rtpmap() {
+        let sdp = with("m=audio 9 UDP/TLS/RTP/SAVPF 0\r\n");
+        assert!(validate_offer(&sdp, &[CodecKind::Pcmu]).is_ok());
+        let error = validate_offer(&sdp, &[CodecKind::Opus]).map_err(|e| e.to_string());
+        assert!(error.is_err_and(|e| e.contains("offers PCMU")));
+    }
+
+    #[test]
+    fn what_is_no_description_says_why() {
+        for (sdp, part) in [
+            ("", "is empty"),
+            ("hello", "is no SDP"),
+            (HEAD, "no audio section"),
+            (&*with("m=audio 0 UDP/TLS/RTP/SAVPF 0\r\n"), "no audio section"),
+            ("v=0\r\no=- 1 1 IN IP4 1.1.1.1\r\ns=-\r\nt=0 0\r\nm=audio 9 RTP/AVP 0\r\n", "fingerprint"),
+        ] {
+            let error = validate_offer(sdp, &CodecKind::ALL).map_err(|e| e.to_string());
+            assert!(error.as_ref().is_err_and(|e| e.contains(part)), "{sdp:?} gave {error:?}");
+        }
+    }
+
+    #[test]
+    fn a_rejected_video_section_is_no_video() {
+        assert!(has_active_video(&with("m=video 9 UDP/TLS/RTP/SAVPF 96\r\n")));
+        assert!(!has_active_video(&with("m=video 0 UDP/TLS/RTP/SAVPF 96\r\n")));
+    }
+}

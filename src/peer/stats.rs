@@ -1,0 +1,90 @@
+use super::rtcp::RemoteReport;
+use rtc::peer_connection::transport::RTCIceCandidatePair;
+use rtc::statistics::stats::ice_candidate_pair::{RTCIceCandidatePairStats, RTCStatsIceCandidatePairState};
+use serde::Serialize;
+use std::fmt;
+use std::time::Duration;
+use webrtc::peer_connection::{RTCIceCandidate, RTCStatsReport};
+
+/// One end of the candidate pair in use (W3C `RTCIceCandidateStats`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CandidateInfo {
+    /// `host`, `srflx`, `prflx` or `relay` (RFC 8445, 5.1.1).
+    pub candidate_type: String,
+    /// `udp` or `tcp`.
+    pub protocol: String,
+    /// Address, absent where the browser hides it.
+    pub address: Option<String>,
+    /// Port.
+    pub port: u16,
+}
+
+impl fmt::Display for CandidateInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let address = self.address.as_deref().unwrap_or("?");
+        write!(f, "{} {} {address}:{}", self.candidate_type, self.protocol, self.port)
+    }
+}
+
+/// What is known about the way of the packets (W3C webrtc-stats names).
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct PeerStats {
+    /// The local end of the pair in use.
+    pub local_candidate: Option<CandidateInfo>,
+    /// The remote end of the pair in use.
+    pub remote_candidate: Option<CandidateInfo>,
+    /// Round-trip time of the last ICE check on the pair in use.
+    pub current_round_trip_time: Option<Duration>,
+    /// RTP bytes sent, without headers.
+    pub bytes_sent: u64,
+    /// RTP packets sent.
+    pub packets_sent: u64,
+    /// The last report of the far end on what we send.
+    pub remote_report: Option<RemoteReport>,
+}
+
+impl PeerStats {
+    /// Round-trip time: from RTCP where the far end answers our reports, else from ICE checks.
+    pub fn round_trip_time(&self) -> Option<Duration> {
+        self.remote_report.and_then(|r| r.round_trip_time).or(self.current_round_trip_time)
+    }
+
+    pub(super) fn read(
+        report: &RTCStatsReport,
+        selected: Option<&RTCIceCandidatePair>,
+        remote_report: Option<RemoteReport>,
+    ) -> Self {
+        let mut stats = Self {
+            remote_report,
+            local_candidate: selected.map(|pair| candidate(pair.local())),
+            remote_candidate: selected.map(|pair| candidate(pair.remote())),
+            ..Self::default()
+        };
+        if let Some(pair) = selected_pair(report) {
+            stats.current_round_trip_time =
+                (pair.current_round_trip_time > 0.0).then(|| Duration::from_secs_f64(pair.current_round_trip_time));
+        }
+        for stream in report.outbound_rtp_streams() {
+            stats.bytes_sent += stream.sent_rtp_stream_stats.bytes_sent;
+            stats.packets_sent += stream.sent_rtp_stream_stats.packets_sent;
+        }
+        stats
+    }
+}
+
+/// The pair that carries the media: nominated, and busiest where several are.
+fn selected_pair(report: &RTCStatsReport) -> Option<&RTCIceCandidatePairStats> {
+    report
+        .candidate_pairs()
+        .filter(|p| p.nominated || p.state == RTCStatsIceCandidatePairState::Succeeded)
+        .max_by_key(|p| (p.nominated, p.packets_sent + p.packets_received))
+}
+
+fn candidate(c: &RTCIceCandidate) -> CandidateInfo {
+    CandidateInfo {
+        candidate_type: c.typ.to_string(),
+        protocol: c.protocol.to_string(),
+        address: Some(c.address.clone()).filter(|a| !a.is_empty()),
+        port: c.port,
+    }
+}

@@ -1,0 +1,204 @@
+//! The task that owns the chat and the call.
+
+use super::state::PhoneState;
+use super::{Command, EndChat, PhoneConfig, PhoneEvent};
+use crate::api::ServerEvent;
+use crate::call::{CallDriver, CallNotice, Input, Phase};
+use crate::chat::{self, ChatDriver, ChatEvent};
+use std::time::Duration;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
+
+/// How long a shutdown may take in all: hang-up, last events, closing of peer and files.
+const SHUT_DOWN_WITHIN: Duration = Duration::from_secs(6);
+
+pub(super) async fn run(
+    config: PhoneConfig,
+    commands: UnboundedReceiver<Command>,
+    events: UnboundedSender<PhoneEvent>,
+    state: watch::Sender<PhoneState>,
+) {
+    let mut chat = ChatDriver::new(config.client.clone(), config.session);
+    chat.command(chat::Command::Open(config.request));
+    let call = CallDriver::new(config.call);
+    let mut actor = Actor {
+        chat,
+        call,
+        commands,
+        events,
+        state,
+        end_chat: config.end_chat,
+        deadline: None,
+        chat_over: false,
+        told: Vec::new(),
+    };
+    actor.run().await;
+}
+
+struct Actor {
+    chat: ChatDriver,
+    call: CallDriver,
+    commands: UnboundedReceiver<Command>,
+    events: UnboundedSender<PhoneEvent>,
+    state: watch::Sender<PhoneState>,
+    end_chat: EndChat,
+    /// When a shutdown is given up; `None`: none was asked for.
+    deadline: Option<Instant>,
+    chat_over: bool,
+    /// Told once the state is published, so that who hears an event finds the state that goes with it.
+    told: Vec<PhoneEvent>,
+}
+
+/// What happened, told apart before it is handled: the two drivers cannot be borrowed while they are polled.
+enum Happening {
+    Command(Option<Command>),
+    Chat(Option<ChatEvent>),
+    Call(CallNotice),
+    Late,
+}
+
+impl Actor {
+    async fn run(&mut self) {
+        while !(self.chat_over && self.call.is_idle()) {
+            let happening = tokio::select! {
+                command = self.commands.recv(), if self.deadline.is_none() => Happening::Command(command),
+                event = self.chat.next(), if !self.chat_over => Happening::Chat(event),
+                notice = self.call.next() => Happening::Call(notice),
+                () = sleep_until(self.deadline.unwrap_or_else(Instant::now)), if self.deadline.is_some() => Happening::Late,
+            };
+            match happening {
+                Happening::Command(Some(command)) => self.command(command),
+                // Nobody holds the phone any more.
+                Happening::Command(None) => self.shut_down(),
+                Happening::Chat(Some(event)) => self.chat_event(event),
+                Happening::Chat(None) => self.chat_is_over(),
+                Happening::Call(notice) => self.call_notice(notice),
+                Happening::Late => {
+                    tracing::warn!("the phone was not shut down in time; the rest is dropped");
+                    return;
+                }
+            }
+            self.publish();
+            self.flush();
+        }
+        self.flush();
+    }
+
+    fn command(&mut self, command: Command) {
+        match command {
+            Command::Send(event) => self.chat.command(chat::Command::Send(event)),
+            Command::RequestCall { party_id, video } => {
+                let agent = || self.chat.session().parties().agent().map(|p| p.id.clone());
+                match party_id.or_else(agent) {
+                    Some(party_id) => self.call.request(party_id, video),
+                    None => tracing::warn!("there is no agent to call yet"),
+                }
+            }
+            Command::Accept => self.call.handle(Input::Accept),
+            Command::Decline(reason) => self.call.handle(Input::Decline { reason }),
+            Command::HangUp => self.call.handle(Input::HangUp),
+            Command::Mute(muted) => self.call.set_muted(muted),
+            Command::Disconnect => self.chat.command(chat::Command::Disconnect),
+            Command::End => {
+                self.call.handle(Input::HangUp);
+                self.drain_call();
+                self.chat.command(chat::Command::End);
+            }
+            Command::ShutDown => self.shut_down(),
+        }
+    }
+
+    /// END_CALL goes into the chat's queue ahead of the chat's own end, and the chat sends what is queued.
+    fn shut_down(&mut self) {
+        self.deadline = Some(Instant::now() + SHUT_DOWN_WITHIN);
+        if self.call.phase() != Phase::Idle {
+            self.call.handle(Input::HangUp);
+        }
+        self.drain_call();
+        let end_chat = match self.end_chat {
+            EndChat::IfNew => !self.state.borrow().resumed,
+            EndChat::Always => true,
+            EndChat::Never => false,
+        };
+        self.chat.command(chat::Command::Shutdown { end_chat });
+    }
+
+    /// Handles what the call has to say already, so that its last signaling is queued before what follows.
+    fn drain_call(&mut self) {
+        while let Some(notice) = self.call.try_next() {
+            self.call_notice(notice);
+        }
+    }
+
+    fn chat_event(&mut self, event: ChatEvent) {
+        match &event {
+            ChatEvent::Signal { party_id, signal } => {
+                let (party_id, signal) = (party_id.clone(), signal.clone());
+                self.tell(PhoneEvent::Signaling { sent: false, party_id: party_id.clone(), signal: signal.clone() });
+                self.call.handle(Input::Signal { party_id, signal });
+                return;
+            }
+            ChatEvent::Server { event: ServerEvent::PartyLeft(left), .. } => {
+                self.call.handle(Input::PartyLeft(left.party_id.clone()));
+            }
+            ChatEvent::Opened { resumed, .. } => {
+                let resumed = *resumed;
+                self.state.send_modify(|state| state.resumed = resumed);
+            }
+            ChatEvent::Ended { .. } => self.chat_is_over(),
+            _ => {}
+        }
+        self.tell(PhoneEvent::Chat(event));
+    }
+
+    fn chat_is_over(&mut self) {
+        self.chat_over = true;
+        self.call.handle(Input::ChatEnded);
+    }
+
+    fn call_notice(&mut self, notice: CallNotice) {
+        match notice {
+            CallNotice::Signal { party_id, signal } => {
+                let agent = || self.chat.session().parties().agent().map(|p| p.id.clone());
+                let party_id = party_id.or_else(agent).unwrap_or_default();
+                let told = (Some(party_id.clone()), signal.clone());
+                self.tell(PhoneEvent::Signaling { sent: true, party_id: told.0, signal: told.1 });
+                self.chat.command(chat::Command::Signal { party_id, signal });
+            }
+            CallNotice::Event(event) => self.tell(PhoneEvent::Call(event)),
+            CallNotice::Report(report) => self.tell(PhoneEvent::CallReport(report)),
+        }
+    }
+
+    fn tell(&mut self, event: PhoneEvent) {
+        self.told.push(event);
+    }
+
+    fn flush(&mut self) {
+        for event in self.told.drain(..) {
+            // A front end that is gone does not listen; its handle is gone too, which shuts the phone down.
+            let _ = self.events.send(event);
+        }
+    }
+
+    fn publish(&self) {
+        let session = self.chat.session();
+        let now = PhoneState {
+            chat_id: session.chat_id().map(str::to_owned),
+            resumed: self.state.borrow().resumed,
+            session: session.state().clone(),
+            parties: session.parties().all().cloned().collect(),
+            agent: session.parties().agent().cloned(),
+            call: self.call.phase(),
+            muted: self.call.muted(),
+        };
+        self.state.send_if_modified(|state| {
+            let changed = *state != now;
+            if changed {
+                *state = now;
+            }
+            changed
+        });
+    }
+}

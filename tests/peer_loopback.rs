@@ -1,0 +1,122 @@
+//! Two peers of ours on this machine: they connect, sound goes both ways, figures are read.
+#![allow(clippy::unwrap_used)]
+
+use chatphone::peer::media::{MediaClock, MediaConfig, MediaHandle, MediaParts, MediaSession};
+use chatphone::peer::{AudioPeer, LocalNetwork, PeerConfig, PeerEvent, PeerState, has_active_video};
+use chatphone_media::audio::codec::CodecKind;
+use chatphone_media::audio::sink::Null;
+use chatphone_media::audio::tone::Tone;
+use chatphone_media::pipeline::RtpPacket;
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::time::timeout;
+
+type Events = UnboundedReceiver<PeerEvent>;
+
+fn config(codecs: &[CodecKind]) -> PeerConfig {
+    PeerConfig {
+        ice_servers: vec![],
+        network: LocalNetwork::only([127, 0, 0, 1].into()),
+        relay_only: false,
+        codecs: codecs.to_vec(),
+    }
+}
+
+/// Carries candidates to the other side until this side is connected; RTP that came meanwhile is lost, as on the wire.
+async fn connected(mine: &mut Events, other: &AudioPeer) {
+    while let Some(event) = mine.recv().await {
+        match event {
+            PeerEvent::LocalCandidate(candidate) => other.add_candidate(&candidate).await.unwrap(),
+            PeerEvent::State(PeerState::Connected) => return,
+            PeerEvent::State(PeerState::Failed) => panic!("ICE failed"),
+            _ => {}
+        }
+    }
+}
+
+async fn pair(offerer: &[CodecKind], answerer: &[CodecKind]) -> ((AudioPeer, Events), (AudioPeer, Events)) {
+    let (a, mut a_events) = AudioPeer::new(config(offerer)).await.unwrap();
+    let (b, mut b_events) = AudioPeer::new(config(answerer)).await.unwrap();
+    let offer = a.create_offer().await.unwrap();
+    let answer = b.accept_offer(&offer).await.unwrap();
+    a.accept_answer(&answer).await.unwrap();
+    timeout(Duration::from_secs(10), async {
+        tokio::join!(connected(&mut a_events, &b), connected(&mut b_events, &a));
+    })
+    .await
+    .expect("connected within 10 s");
+    ((a, a_events), (b, b_events))
+}
+
+async fn talk(clock: &MediaClock, peer: &AudioPeer, hz: f32) -> MediaHandle {
+    let codec = peer.negotiated_codec().await.unwrap();
+    let (packets_tx, mut packets) = unbounded_channel();
+    let parts = MediaParts { source: Box::new(Tone::new(hz)), sink: Box::new(Null), recorder: None };
+    let (session, handle) = MediaSession::new(parts, codec.kind, MediaConfig::default(), packets_tx).unwrap();
+    clock.attach(session);
+    let writer = peer.rtp_writer();
+    tokio::spawn(async move {
+        while let Some(p) = packets.recv().await {
+            writer.write(codec.payload_type, p.sequence_number, p.timestamp, p.marker, p.payload).await;
+        }
+    });
+    handle
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sound_goes_both_ways_and_the_far_end_reports_on_it() {
+    let started = Instant::now();
+    let ((a, _a_events), (b, mut b_events)) = pair(&[CodecKind::Opus], &[CodecKind::Opus]).await;
+    println!("connected after {:?}", started.elapsed());
+    let clock = MediaClock::start().unwrap();
+    let from_a = talk(&clock, &a, 440.0).await;
+    let at_b = talk(&clock, &b, 880.0).await;
+    let reported = timeout(Duration::from_secs(10), async {
+        let mut reported = None;
+        while reported.is_none() || at_b.stats().borrow().receiver.audio_level < 0.05 {
+            match b_events.recv().await.unwrap() {
+                PeerEvent::Rtp(p) => at_b.push(
+                    RtpPacket {
+                        ssrc: p.ssrc,
+                        sequence_number: p.sequence_number,
+                        timestamp: p.timestamp,
+                        marker: p.marker,
+                        payload: p.payload,
+                    },
+                    p.arrival,
+                ),
+                PeerEvent::RemoteReport(report) if report.round_trip_time.is_some() => reported = Some(report),
+                _ => {}
+            }
+        }
+        reported.unwrap()
+    })
+    .await
+    .expect("sound and a report within 10 s");
+    assert_eq!(reported.packets_lost, 0);
+    assert!(reported.round_trip_time.unwrap() < Duration::from_millis(500));
+    let stats = b.stats().await;
+    assert_eq!(stats.local_candidate.as_ref().unwrap().candidate_type, "host");
+    assert!(stats.packets_sent > 10, "{stats:?}");
+    let report = at_b.stop().await;
+    assert_eq!(report.stats.receiver.packets_lost, 0);
+    assert!(report.problems.is_empty());
+    drop(from_a);
+    a.close().await;
+    b.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn video_that_is_offered_is_answered_with_audio_alone() {
+    let offer = include_str!("offers/chromium-audio-video.sdp").replace('\n', "\r\n");
+    assert!(has_active_video(&offer));
+    let (peer, _events) = AudioPeer::new(config(&[CodecKind::Opus])).await.unwrap();
+    let answer = peer.accept_offer(&offer).await.unwrap();
+    println!("{answer}");
+    assert!(!has_active_video(&answer), "{answer}");
+    // RFC 8829, 5.3.1: an answer has as many sections as the offer, a rejected one with port 0.
+    assert_eq!(answer.matches("m=audio").count(), 1);
+    assert_eq!(answer.matches("m=video 0 ").count(), 1, "{answer}");
+    let codec = peer.negotiated_codec().await.unwrap();
+    assert_eq!((codec.kind, codec.payload_type), (CodecKind::Opus, 111));
+}
