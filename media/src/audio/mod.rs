@@ -7,6 +7,7 @@
 pub mod codec;
 pub mod compare;
 pub mod device;
+pub mod emodel;
 pub mod file;
 pub mod jitter;
 pub mod level;
@@ -14,4 +15,5 @@ pub mod pipe;
 pub mod resample;
 pub mod sink;
 pub mod source;
+pub mod stretch;
 pub mod tone;
