@@ -20,7 +20,13 @@ impl Default for AdaptiveConfig {
 
 /// What missing a packet costs, in milliseconds of delay: the delay aimed at is where one more millisecond no longer
 /// saves as much.
-const MISS_COST: f64 = 2500.0;
+const MISS_COST: f64 = 3000.0;
+
+/// At this delay, in milliseconds, one more costs twice as much as the first.
+const DEAR: f64 = 200.0;
+
+/// Added to what is needed, in milliseconds: the clocks of the two sides drift, and timers are late.
+const MARGIN: f64 = 3.0;
 
 /// At most this share of packets may come too late, whatever it costs.
 const MAX_LATE: f32 = 0.05;
@@ -31,8 +37,13 @@ const START: f64 = 15.0;
 /// So many packets, and it is known.
 const KNOWN: f32 = 25.0;
 
-/// What is counted loses half its weight in about 3.5 s.
-const KEEP_PER_SECOND: f64 = 0.82;
+/// What is counted loses half its weight in about 8 s.
+const KEEP_PER_SECOND: f64 = 0.917;
+
+/// The target falls no faster than this, in milliseconds a second, and not for less than that, in milliseconds: it
+/// rises at once, and what it went up for may come again.
+const FALL_PER_SECOND: f64 = 5.0;
+const FALL_FROM: f64 = 6.0;
 
 /// Losses are remembered for longer, by their half-life of about 30 s: going back and forth is heard more than waiting.
 const KEEP_LOSSES_PER_SECOND: f64 = 0.977;
@@ -65,7 +76,9 @@ pub struct DelayTarget {
     peaks: Peaks,
     last: Option<(f64, f64)>,
     in_stall: bool,
+    falling: bool,
     since_choice: u32,
+    chosen_at: f64,
     base: f64,
     target: f64,
     without_peaks: f64,
@@ -100,7 +113,9 @@ impl DelayTarget {
             peaks: Peaks::default(),
             last: None,
             in_stall: false,
+            falling: false,
             since_choice: 0,
+            chosen_at: 0.0,
             base: 0.0,
             target: 0.0,
             without_peaks: 0.0,
@@ -214,7 +229,7 @@ impl DelayTarget {
                 let out_of_reach = distance > self.reach + 1.0;
                 missed += rate * if out_of_reach { 1.0 } else { f64::from(tail.later(bin, distance)) };
             }
-            let cost = delay + MISS_COST * missed;
+            let cost = delay * (1.0 + delay / (2.0 * DEAR)) + MISS_COST * missed;
             if late <= MAX_LATE && cost < best_cost {
                 (best, best_cost) = (delay, cost);
             }
@@ -226,10 +241,18 @@ impl DelayTarget {
         if self.histogram.weight() < KNOWN {
             best = best.max(START);
         }
+        let elapsed = (now - self.chosen_at).clamp(0.0, 1_000.0) / 1_000.0;
+        self.chosen_at = now;
         self.base = base;
         self.without_peaks = spread.min(most);
         let floor = self.config.min_delay.as_secs_f64() * 1000.0;
-        self.target = best.max(self.peaks.needed(now)).max(floor).min(most);
+        let wanted = (best + MARGIN).max(self.peaks.needed(now)).max(floor).min(most);
+        if wanted >= self.target {
+            self.target = wanted;
+        } else if self.target - wanted > FALL_FROM || self.falling {
+            self.target = wanted.max(self.target - FALL_PER_SECOND * elapsed);
+        }
+        self.falling = self.target > wanted && (self.falling || self.target - wanted > FALL_FROM);
     }
 }
 
