@@ -287,3 +287,71 @@ impl Peaks {
         recent().map(|pair| pair[0].1.max(pair[1].1)).fold(0.0, f64::max)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Packets of 20 ms, each late by what `late` says, lost where that is none. Says the target after each.
+    fn target(count: u32, reach: f64, mut late: impl FnMut(u32) -> Option<f64>) -> DelayTarget {
+        let mut target = DelayTarget::new(AdaptiveConfig::default());
+        let mut lost = 0;
+        for n in 0..count {
+            let timestamp = f64::from(n) * 20.0;
+            let Some(late) = late(n) else {
+                lost += 1;
+                continue;
+            };
+            (1..=std::mem::take(&mut lost)).for_each(|distance| target.observe_loss(distance));
+            target.observe(Observed { arrival: timestamp + 1_000.0 + late, timestamp, duration: 20.0, reach });
+        }
+        target
+    }
+
+    #[test]
+    fn a_steady_network_needs_next_to_nothing() {
+        assert!(target(500, 0.0, |_| Some(0.0)).target() < 6.0);
+    }
+
+    #[test]
+    fn nearly_all_of_the_jitter_is_waited_for() {
+        let jitter = target(1_000, 0.0, |n| Some(f64::from(n * 37 % 60)));
+        assert!((56.0..68.0).contains(&jitter.target()), "{}", jitter.target());
+        assert!((54.0..62.0).contains(&jitter.minimum()), "{}", jitter.minimum());
+    }
+
+    #[test]
+    fn jitter_that_is_over_is_forgotten() {
+        let over = target(4_000, 0.0, |n| Some(if n < 1_000 { f64::from(n * 37 % 60) } else { 0.0 }));
+        assert!(over.target() < 10.0, "{}", over.target());
+    }
+
+    #[test]
+    fn losses_are_waited_for_only_when_the_next_packet_can_restore_them() {
+        let loss = |n: u32| (n % 20 != 7).then_some(0.0);
+        assert!((20.0..30.0).contains(&target(500, 20.0, loss).target()));
+        assert!(target(500, 0.0, loss).target() < 6.0);
+    }
+
+    #[test]
+    fn one_stall_is_not_waited_for_and_stalls_that_come_again_are() {
+        // Held back from packet 400 on for 300 ms, and all delivered at once.
+        let stall = |n: u32, from: u32| (from..from + 15).contains(&n).then(|| 300.0 - f64::from(n - from) * 20.0);
+        let once = target(430, 0.0, |n| Some(stall(n, 400).unwrap_or(0.0)));
+        assert!(once.target() < 30.0, "{}", once.target());
+        let again = target(430, 0.0, |n| Some(stall(n, 200).or(stall(n, 400)).unwrap_or(0.0)));
+        assert!((290.0..320.0).contains(&again.target()), "{}", again.target());
+        let long_ago = target(1_700, 0.0, |n| Some(stall(n, 200).or(stall(n, 400)).unwrap_or(0.0)));
+        assert!(long_ago.target() < 250.0, "{}", long_ago.target());
+    }
+
+    #[test]
+    fn the_bounds_are_kept_whatever_comes() {
+        let wild = target(1_000, 0.0, |n| Some(f64::from(n * 7_919 % 900)));
+        assert!(wild.target() <= 500.0);
+        let config = AdaptiveConfig { min_delay: Duration::from_millis(80), ..AdaptiveConfig::default() };
+        let mut floor = DelayTarget::new(config);
+        floor.observe(Observed { arrival: 5.0, timestamp: 0.0, duration: 20.0, reach: 0.0 });
+        assert!((floor.target() - 80.0).abs() < 1e-9);
+    }
+}
