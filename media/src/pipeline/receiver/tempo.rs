@@ -84,8 +84,9 @@ impl Tempo {
             return;
         }
         let Some(period) = output.period(samples) else { return };
-        // Rather stay a little late than become early.
-        if period.likeness >= likeness && (off < 0.0 || period.samples as f64 / MS < off + 4.0) {
+        // What is left out is first what was spare, then whole ticks of the wait: rather too long than too short.
+        let ticks = period.samples.saturating_sub(self.ahead).div_ceil(TICK_SAMPLES);
+        if period.likeness >= likeness && (off < 0.0 || off - ticks as f64 * ONE_TICK >= 0.0) {
             self.change(output, samples, period.samples, off, codec);
         }
     }
