@@ -2,6 +2,7 @@
 //!
 //! - [`source`] and [`sink`] are the two ends; [`device`], [`file`], [`tone`] and [`pipe`] are what can stand there.
 //! - [`codec`] turns frames into packets and back; [`jitter`] puts packets back in order and in time.
+//! - [`stretch`] makes speech shorter or longer; [`emodel`] estimates the quality of a call from its figures.
 //! - [`resample`] changes rates; [`level`] measures loudness; [`compare`] proves that a recording holds what was said.
 
 pub mod codec;
