@@ -3,5 +3,6 @@ pub mod demo;
 pub mod ladder;
 pub mod place;
 pub mod progress;
+pub mod simulate;
 pub mod sound;
 pub mod summary;
