@@ -4,5 +4,6 @@ pub mod api;
 pub mod call;
 pub mod chat;
 pub mod cli;
+pub mod config;
 pub mod peer;
 pub mod phone;
