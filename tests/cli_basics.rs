@@ -209,6 +209,22 @@ async fn plain_http_to_another_machine_needs_a_flag_and_is_said_loudly() {
 }
 
 #[tokio::test]
+async fn the_systems_proxy_is_used_but_not_for_this_machine() {
+    let (proxy, home) = (open().await, Home::new());
+    let ask = |url: &str| {
+        let args = ["availability", "--url", url, "--app-id", "a", "--client-id", "c", "--insecure-http"];
+        let mut command = home.command(&args);
+        command.env("http_proxy", proxy.url()).env_remove("NO_PROXY").env_remove("no_proxy");
+        command
+    };
+    ask("http://no-such-center.invalid").output().await.unwrap().assert().code(0);
+    assert_eq!(proxy.last().header("host"), Some("no-such-center.invalid"));
+    let here = open().await;
+    ask(&here.url()).output().await.unwrap().assert().code(0);
+    assert_eq!((proxy.seen().len(), here.seen().len()), (1, 1));
+}
+
+#[tokio::test]
 async fn what_is_missing_is_said_and_exits_with_2() {
     let text = sentence(&Home::new().run(&["availability"]).await.code(2));
     assert!(text.contains("--url") && text.contains("CHATPHONE_URL"), "{text}");

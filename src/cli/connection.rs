@@ -10,40 +10,40 @@ use std::path::PathBuf;
 #[derive(Clone, Default, Args)]
 #[command(next_help_heading = "Connection")]
 pub struct ConnectionArgs {
-    /// The address of the contact center, as in https://cc.example.com [CHATPHONE_URL]
+    /// The address of the contact center, beginning with https:// ($CHATPHONE_URL)
     #[arg(long, value_name = "URL")]
     pub url: Option<String>,
 
-    /// The contact center's domain, when it is not the host of the address [CHATPHONE_TENANT]
+    /// The contact center's domain, when it is not the host of the address ($CHATPHONE_TENANT)
     #[arg(long, value_name = "DOMAIN")]
     pub tenant: Option<String>,
 
-    /// The messaging scenario entry to use, as the contact center's administrator names it [CHATPHONE_APP_ID]
+    /// The messaging scenario entry to use, as the contact center's administrator names it ($CHATPHONE_APP_ID)
     #[arg(long, value_name = "ID")]
     pub app_id: Option<String>,
 
     /// The id of this device, unique in the contact center: whoever has it has its chat. Without it one is made and kept.
-    /// Other users of this machine can read flags: prefer the variable or the file [CHATPHONE_CLIENT_ID]
+    /// Other users of this machine can read flags: prefer the variable or the file ($CHATPHONE_CLIENT_ID)
     #[arg(long, value_name = "ID", conflicts_with = "web_chat")]
     pub client_id: Option<String>,
 
-    /// Be known by HTTP cookies, as the web chat is, instead of a client id [CHATPHONE_WEB_CHAT]
+    /// Be known by HTTP cookies, as the web chat is, instead of a client id ($CHATPHONE_WEB_CHAT)
     #[arg(long)]
     pub web_chat: bool,
 
-    /// The caller's first name, for the scenario [CHATPHONE_FIRST_NAME]
+    /// The caller's first name, for the scenario ($CHATPHONE_FIRST_NAME)
     #[arg(long, value_name = "NAME")]
     pub first_name: Option<String>,
 
-    /// The caller's last name, for the scenario [CHATPHONE_LAST_NAME]
+    /// The caller's last name, for the scenario ($CHATPHONE_LAST_NAME)
     #[arg(long, value_name = "NAME")]
     pub last_name: Option<String>,
 
-    /// A number to call back; the contact center may do so at once [CHATPHONE_PHONE_NUMBER]
+    /// A number to call back; the contact center may do so at once ($CHATPHONE_PHONE_NUMBER)
     #[arg(long, value_name = "NUMBER")]
     pub phone_number: Option<String>,
 
-    /// The name or number of this device's owner [CHATPHONE_FROM]
+    /// The name or number of this device's owner ($CHATPHONE_FROM)
     #[arg(long, value_name = "WHO")]
     pub from: Option<String>,
 
@@ -51,16 +51,16 @@ pub struct ConnectionArgs {
     #[arg(long = "param", value_name = "NAME=VALUE", value_parser = parameter)]
     pub parameters: Vec<(String, String)>,
 
-    /// Certificates (PEM) to trust beside those of the system [CHATPHONE_CA_FILE]
+    /// Certificates (PEM) to trust beside those of the system ($CHATPHONE_CA_FILE)
     #[arg(long, value_name = "FILE")]
     pub ca_file: Option<PathBuf>,
 
     /// Allow plain http to another machine: anybody on the way can then read and change everything
-    /// [CHATPHONE_INSECURE_HTTP]
+    /// ($CHATPHONE_INSECURE_HTTP)
     #[arg(long)]
     pub insecure_http: bool,
 
-    /// The configuration file, instead of chatphone/config.toml among the user's configuration files [CHATPHONE_CONFIG]
+    /// The configuration file, instead of chatphone/config.toml among the user's configuration files ($CHATPHONE_CONFIG)
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
 }

@@ -30,7 +30,7 @@ pub struct Cli {
 }
 
 const AFTER_HELP: &str = "\
-Flags win over environment variables ([CHATPHONE_…]), and those over the configuration file, \
+Flags win over environment variables ($CHATPHONE_…), and those over the configuration file, \
 whose keys are the flags with _ instead of - (url, app_id, …) and a table [parameters].
 
 Exit codes: 0 it worked, 1 it did not (of `availability`: closed), 2 the command line or the configuration is wrong.";
