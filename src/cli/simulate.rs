@@ -1,10 +1,10 @@
 //! `chatphone simulate`: a contact center on this machine.
 
+use crate::api::types::{IceServer, ParameterType};
 use crate::simulator::{
     AgentConfig, AgentSound, COMMANDS, Fault, Hours, Rejection, Simulator, SimulatorConfig, parse_ice_server,
     parse_parameter,
 };
-use crate::api::types::{IceServer, ParameterType};
 use anyhow::Context;
 use clap::Args;
 use std::io::Write;
@@ -238,9 +238,28 @@ mod tests {
     #[test]
     fn flags_reach_the_configuration() {
         let c = config(&[
-            "--listen", "127.0.0.1:0", "--agent", "tone:440", "--no-agent", "--hold", "2s", "--closed", "--reject",
-            "486:busy", "--fault", "poll:5000:3", "--ice-server", "turn:h,u,p", "--ice-server", "stun:h",
-            "--parameter", "mail=EMAIL", "--hang-up-after", "1.5", "--inactivity-timeout", "0",
+            "--listen",
+            "127.0.0.1:0",
+            "--agent",
+            "tone:440",
+            "--no-agent",
+            "--hold",
+            "2s",
+            "--closed",
+            "--reject",
+            "486:busy",
+            "--fault",
+            "poll:5000:3",
+            "--ice-server",
+            "turn:h,u,p",
+            "--ice-server",
+            "stun:h",
+            "--parameter",
+            "mail=EMAIL",
+            "--hang-up-after",
+            "1.5",
+            "--inactivity-timeout",
+            "0",
         ]);
         assert_eq!((c.agents, c.hours, c.hold), (Some(0), Hours::Closed, Duration::from_secs(2)));
         assert_eq!((c.ice_servers.len(), c.faults.len(), c.parameters.len()), (2, 1, 1));
