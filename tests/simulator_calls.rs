@@ -13,7 +13,6 @@ use chatphone_media::audio::file::read_wav;
 use chatphone_media::audio::sink::{self, Sink};
 use chatphone_media::audio::source::{Silence, Source};
 use chatphone_media::audio::tone::Tone;
-use chatphone_media::pipeline::RtpPacket;
 use serde_json::{Value, json};
 use simulator_support::*;
 use std::net::Ipv4Addr;
@@ -161,7 +160,7 @@ impl Phone {
 
     async fn start_sound(&mut self) {
         let Some((source, listener)) = self.sound.take() else { return };
-        let codec = self.peer.negotiated_codec().await.unwrap();
+        let codec = self.peer.negotiated_codecs().await.sending().unwrap();
         let parts = MediaParts { source, sink: Box::new(listener), recorder: None };
         let (packets_tx, mut packets) = mpsc::unbounded_channel();
         let (session, handle) = MediaSession::new(parts, codec.kind, Default::default(), packets_tx).unwrap();
@@ -183,14 +182,8 @@ impl Phone {
                 tokio::select! {
                     Some(event) = self.events.recv() => {
                         if let (PeerEvent::Rtp(p), Some(media)) = (event, &self.media) {
-                            let packet = RtpPacket {
-                                ssrc: p.ssrc,
-                                sequence_number: p.sequence_number,
-                                timestamp: p.timestamp,
-                                marker: p.marker,
-                                payload: p.payload,
-                            };
-                            media.push(packet, p.arrival);
+                            let arrival = p.arrival;
+                            media.push(CodecKind::Opus, p.into_packet(), arrival);
                         }
                     }
                     Some(samples) = self.heard.recv() => {

@@ -33,8 +33,12 @@ pub struct Client {
 
 impl Client {
     pub fn new(simulator: &Simulator, id: &str) -> Self {
+        Self::at(&simulator.base_url(), id)
+    }
+
+    pub fn at(base_url: &str, id: &str) -> Self {
         Self {
-            base: format!("{}/clientweb/api/v1", simulator.base_url()),
+            base: format!("{base_url}/clientweb/api/v1"),
             http: http(),
             authorization: Some(format!("{SCHEME} appId=\"app\", clientId=\"{id}\"")),
             tenant: Some("demo.example".into()),
