@@ -110,6 +110,9 @@ async fn read_sound(path: &std::path::Path) -> Result<Sound, SimulatorError> {
     Ok(Sound::Play(name, bytes))
 }
 
+/// What an agent says, and the sink that feeds it where it is what the agent hears.
+type Voice = (Box<dyn Source>, Option<Box<dyn Sink>>);
+
 /// One call of one agent.
 struct Call {
     telephony: Telephony,
@@ -173,6 +176,10 @@ impl Call {
     async fn accept_offer(&mut self, sdp: &str) -> Result<String, String> {
         let answer = self.peer.accept_offer(sdp).await.map_err(|e| e.to_string())?;
         self.described().await;
+        if let Some((_, codecs)) = &mut self.media {
+            // A renegotiation may number them anew.
+            *codecs = self.peer.negotiated_codecs().await;
+        }
         Ok(answer)
     }
 
@@ -226,8 +233,7 @@ impl Call {
         Ok(())
     }
 
-    /// What the agent says, and the sink that feeds it where it is what the agent hears.
-    fn open_source(&self) -> Result<(Box<dyn Source>, Option<Box<dyn Sink>>), String> {
+    fn open_source(&self) -> Result<Voice, String> {
         Ok(match &self.telephony.0.sound {
             Sound::Echo => {
                 let (sink, source) = pipe(ECHO_SAMPLES);
