@@ -6,3 +6,4 @@ pub mod chat;
 pub mod cli;
 pub mod peer;
 pub mod phone;
+pub mod simulator;

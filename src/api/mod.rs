@@ -26,4 +26,15 @@ pub use client::Client;
 pub use config::{ClientConfig, Identity};
 pub use error::{ApiError, ErrorBody, ErrorCode, Operation};
 pub use event::{ClientEvent, ServerEvent};
+pub use lenient::{Extra, Timestamp};
+pub use signaling::Signal;
 pub use transfer::MAX_UPLOAD_BYTES;
+
+/// Path of the API below the base address of a contact center.
+pub const API_PATH: &str = "/clientweb/api/v1";
+
+/// The scheme of the `Authorization` header.
+pub const AUTH_SCHEME: &str = "MOBILE-API-140-327-PLAIN";
+
+/// The `clientId` that means: this client is known by its HTTP cookies.
+pub const WEB_CHAT_CLIENT_ID: &str = "WebChat";

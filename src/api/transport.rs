@@ -1,5 +1,6 @@
 //! One request and its answer: address, headers, time limits, and what each failure is called.
 
+use super::AUTH_SCHEME;
 use super::code::{ErrorBody, ErrorCode};
 use super::config::{ClientConfig, is_loopback};
 use super::error::{ApiError, NotJson, Operation, printable};
@@ -323,7 +324,7 @@ fn authorization(app_id: &str, client_id: &str) -> Result<HeaderValue, ApiError>
             )));
         }
     }
-    let text = format!("MOBILE-API-140-327-PLAIN appId=\"{app_id}\", clientId=\"{client_id}\"");
+    let text = format!("{AUTH_SCHEME} appId=\"{app_id}\", clientId=\"{client_id}\"");
     let mut value = HeaderValue::from_str(&text)
         .map_err(|_| ApiError::BadConfig("the app id or client id does not fit into a header".into()))?;
     value.set_sensitive(true);

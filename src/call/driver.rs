@@ -59,7 +59,7 @@ pub struct CallDriver {
     inputs: UnboundedReceiver<(u64, Input)>,
     notices: VecDeque<CallNotice>,
     closing: JoinSet<Closed>,
-    /// The end of the call whose peer is being closed, and what was closed before in the same call.
+    /// The end of the call that is being closed.
     ended: Option<(CallEnd, CallTimes, Option<String>)>,
     party_id: Option<String>,
     last: Closed,
@@ -177,21 +177,25 @@ impl CallDriver {
                 }
                 Output::PreparePeer => {
                     self.generation += 1;
-                    let peer = PeerTask::start(self.setup.clone(), self.generation, self.inputs_tx.clone());
+                    let start = || PeerTask::start(self.setup.clone(), self.inputs_tx.clone());
+                    let peer = self.peer.get_or_insert_with(start);
+                    peer.order(Order::Prepare(self.generation));
                     peer.order(Order::Mute(self.muted));
-                    self.peer = Some(peer);
                 }
                 Output::CreateOffer => self.order(Order::CreateOffer),
                 Output::ApplyOffer { sdp, .. } => self.order(Order::ApplyOffer(sdp)),
                 Output::ApplyAnswer { sdp } => self.order(Order::ApplyAnswer(sdp)),
                 Output::AddCandidate(candidate) => self.order(Order::AddCandidate(candidate)),
                 Output::ClosePeer => {
-                    if let Some(peer) = self.peer.take() {
-                        self.closing.spawn(peer.close());
-                    }
+                    // What it still says belongs to no peer of the machine's. The sound stays: see `Ended`.
+                    self.generation += 1;
+                    self.order(Order::ClosePeer);
                 }
                 Output::Event(event) => {
                     if let CallEvent::Ended(end) = &event {
+                        if let Some(peer) = self.peer.take() {
+                            self.closing.spawn(peer.close());
+                        }
                         self.ended = Some((end.clone(), *self.machine.times(), self.party_id.take()));
                     }
                     self.notices.push_back(CallNotice::Event(event));

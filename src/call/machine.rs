@@ -42,13 +42,23 @@
 //!   yet may have dropped our first one;
 //! - a message delivered twice does nothing the second time.
 
+mod call;
+mod candidates;
+mod description;
+mod negotiation;
 mod outcome;
+mod setup;
+mod signals;
+#[cfg(test)]
+mod tests;
 mod timers;
 
 pub use outcome::{CallEnd, EndedBy, Outcome};
 pub use timers::{CallConfig, CallTimes, TimeLimit};
 
 use crate::api::signaling::{IceCandidate, Signal};
+use call::{Call, Past, SeenOffers};
+use candidates::RemoteCandidates;
 use std::collections::VecDeque;
 use std::time::Instant;
 
@@ -255,26 +265,73 @@ pub enum Phase {
 #[derive(Debug)]
 pub struct CallMachine {
     config: CallConfig,
-    outputs: VecDeque<Output>,
+    call: Option<Call>,
+    /// A `PreparePeer` is not followed by its `ClosePeer` yet.
+    has_peer: bool,
+    past: Option<Past>,
+    seen: SeenOffers,
+    remote: RemoteCandidates,
+    chat_over: bool,
     times: CallTimes,
+    outputs: VecDeque<Output>,
 }
 
 impl CallMachine {
     /// A machine for one chat, without a call.
     pub fn new(config: CallConfig) -> Self {
-        Self { config, outputs: VecDeque::new(), times: CallTimes::default() }
+        Self {
+            config,
+            call: None,
+            has_peer: false,
+            past: None,
+            seen: SeenOffers::default(),
+            remote: RemoteCandidates::default(),
+            chat_over: false,
+            times: CallTimes::default(),
+            outputs: VecDeque::new(),
+        }
     }
 
     /// Takes one input. Outputs are waiting afterwards.
-    pub fn handle(&mut self, _now: Instant, _input: Input) {}
-
-    /// When [`handle_timeout`](Self::handle_timeout) is due; never earlier than the last input.
-    pub fn next_timeout(&self) -> Option<Instant> {
-        None
+    pub fn handle(&mut self, now: Instant, input: Input) {
+        match input {
+            Input::Request { party_id, video, offerer } => self.request(now, party_id, video, offerer),
+            Input::Accept => self.accept(now),
+            Input::Decline { reason } => self.decline(now, &reason),
+            Input::HangUp => self.hang_up(now),
+            Input::Signal { party_id, signal } => self.on_signal(now, party_id, signal),
+            Input::PartyLeft(party_id) => self.party_left(now, &party_id),
+            Input::ChatEnded => self.chat_ended(now),
+            Input::PeerReady => self.peer_ready(),
+            Input::LocalAnswer { sdp } => self.local_answer(now, sdp),
+            Input::LocalOffer { sdp } => self.local_offer(now, sdp),
+            Input::AnswerApplied => self.answer_applied(),
+            Input::RemoteDescriptionFailed { error } => self.remote_description_failed(now, error),
+            Input::LocalCandidate(candidate) => self.local_candidate(candidate),
+            Input::CandidateFailed { error } => tracing::debug!(error, "a remote candidate cannot be used"),
+            Input::PeerConnected => self.peer_connected(now),
+            Input::PeerDisconnected => self.peer_disconnected(),
+            Input::PeerFailed { reason } => self.fault(now, reason),
+            Input::MediaFlowing => self.media_flowing(now),
+            Input::MediaFailed { error } => self.fault(now, error),
+        }
     }
 
-    /// Does what is due at `now`; too early a call does nothing.
-    pub fn handle_timeout(&mut self, _now: Instant) {}
+    /// When [`handle_timeout`](Self::handle_timeout) is due. Changes with every input.
+    pub fn next_timeout(&self) -> Option<Instant> {
+        let call = self.call.as_ref()?;
+        call.deadline.map(|(t, _)| t).into_iter().chain(call.resend).min()
+    }
+
+    /// Does what is due at `now`; before that it does nothing.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        let Some(call) = &self.call else { return };
+        if let Some((_, limit)) = call.deadline.filter(|(t, _)| *t <= now) {
+            self.over_limit(now, limit);
+        } else if call.resend.is_some_and(|t| t <= now) {
+            self.ask(now);
+        }
+    }
 
     /// The next thing to do, oldest first.
     pub fn poll_output(&mut self) -> Option<Output> {
@@ -283,21 +340,35 @@ impl CallMachine {
 
     /// Where the call stands.
     pub fn phase(&self) -> Phase {
-        Phase::Idle
+        self.call.as_ref().map_or(Phase::Idle, |c| c.phase)
     }
 
     /// Who began the current call; `None` without one.
     pub fn direction(&self) -> Option<Direction> {
-        None
+        self.call.as_ref().map(|c| c.direction)
     }
 
     /// The agent of the current call, if there is one and the agent is known.
     pub fn party_id(&self) -> Option<&str> {
-        None
+        self.call.as_ref()?.party_id.as_deref()
     }
 
     /// The time line of the current call, or of the last one when there is none.
     pub fn times(&self) -> &CallTimes {
         &self.times
+    }
+
+    fn event(&mut self, event: CallEvent) {
+        self.outputs.push_back(Output::Event(event));
+    }
+
+    /// Sends to the agent of the current call.
+    fn send(&mut self, signal: Signal) {
+        let party_id = self.call.as_ref().and_then(|c| c.party_id.clone());
+        self.send_to(party_id, signal);
+    }
+
+    fn send_to(&mut self, party_id: Option<String>, signal: Signal) {
+        self.outputs.push_back(Output::SendSignal { party_id, signal });
     }
 }

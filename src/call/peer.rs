@@ -9,14 +9,15 @@ use crate::api::Client;
 use crate::api::signaling::IceCandidate;
 use crate::api::types::IceServer;
 use crate::peer::media::{MediaClock, MediaHandle, MediaParts, MediaSession, MediaStats};
-use crate::peer::{AudioPeer, LocalNetwork, NegotiatedCodec, PeerConfig, PeerError, PeerEvent, PeerState, ReceivedRtp};
-use chatphone_media::pipeline::RtpPacket;
-use std::pin::pin;
+use crate::peer::{
+    AudioPeer, LocalNetwork, NegotiatedCodec, PeerConfig, PeerError, PeerEvent, PeerState, ReceivedRtp, RtpWriter,
+};
+use chatphone_media::pipeline::{EncodedPacket, RtpPacket};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::{oneshot, watch};
-use tokio::task::JoinError;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::timeout;
 
 /// How long the ICE servers may take: without them a call still works in most networks, so it is not held up for long.
@@ -47,15 +48,20 @@ impl Setup {
 
 /// An order of the machine.
 pub(super) enum Order {
+    /// Make a peer; what it reports is marked with this generation.
+    Prepare(u64),
+    /// Close the peer and keep the sound: another peer may follow in the same call.
+    ClosePeer,
     CreateOffer,
     ApplyOffer(String),
     ApplyAnswer(String),
     AddCandidate(IceCandidate),
     Mute(bool),
+    /// The call is over: close everything.
     Close(oneshot::Sender<Closed>),
 }
 
-/// What a closed peer leaves.
+/// What a call leaves.
 #[derive(Default)]
 pub(super) struct Closed {
     pub(super) stats: CallStats,
@@ -69,14 +75,11 @@ pub(super) struct PeerTask {
 }
 
 impl PeerTask {
-    /// Starts the task; what it reports goes to `inputs`, marked with `generation`.
-    pub(super) fn start(setup: Setup, generation: u64, inputs: UnboundedSender<(u64, Input)>) -> Self {
+    /// Starts the task; what it reports goes to `inputs`.
+    pub(super) fn start(setup: Setup, inputs: UnboundedSender<(u64, Input)>) -> Self {
         let (orders, orders_rx) = unbounded_channel();
         let (stats_tx, stats) = watch::channel(CallStats::default());
-        tokio::spawn(async move {
-            let report = Reports { generation, inputs };
-            Task::run(setup, orders_rx, report, stats_tx).await;
-        });
+        tokio::spawn(Task::new(setup, Reports { generation: 0, inputs }, stats_tx).run(orders_rx));
         Self { orders, stats }
     }
 
@@ -114,13 +117,21 @@ impl Reports {
     }
 }
 
+type Events = UnboundedReceiver<PeerEvent>;
+/// A peer that was made, or why not, and what went wrong beside.
+type Made = (Result<(AudioPeer, Events), PeerError>, Vec<String>);
+
 struct Task {
-    peer: AudioPeer,
     setup: Setup,
     reports: Reports,
     stats: watch::Sender<CallStats>,
-    sound: Sound,
+    peer: Option<AudioPeer>,
+    /// Orders for a peer that is still being made.
+    early: Vec<Order>,
     connected: bool,
+    sound: Sound,
+    /// Where encoded packets go: the peer of the moment.
+    outlet: watch::Sender<Option<(RtpWriter, u8)>>,
     media_seen: bool,
     muted: bool,
     problems: Vec<String>,
@@ -135,103 +146,116 @@ enum Sound {
 }
 
 impl Task {
-    async fn run(
-        setup: Setup,
-        mut orders: UnboundedReceiver<Order>,
-        reports: Reports,
-        stats: watch::Sender<CallStats>,
-    ) {
-        let mut opening = {
-            let setup = setup.clone();
-            tokio::task::spawn_blocking(move || setup.open_sound())
-        };
-        let mut problems = Vec::new();
-        let mut early = Vec::new();
-        let made = {
-            let mut making = pin!(make_peer(&setup, &mut problems));
-            loop {
-                tokio::select! {
-                    made = &mut making => break made,
-                    order = orders.recv() => match order {
-                        Some(Order::Close(done)) => {
-                            let _ = done.send(Closed::default());
-                            return;
-                        }
-                        Some(order) => early.push(order),
-                        None => return,
-                    },
-                }
-            }
-        };
-        let (peer, mut events) = match made {
-            Ok(made) => made,
-            Err(error) => return reports.say(Input::PeerFailed { reason: error.to_string() }),
-        };
-        let mut task = Self {
-            peer,
+    fn new(setup: Setup, reports: Reports, stats: watch::Sender<CallStats>) -> Self {
+        Self {
             setup,
             reports,
             stats,
-            sound: Sound::Opening,
+            peer: None,
+            early: Vec::new(),
             connected: false,
+            sound: Sound::Opening,
+            outlet: watch::Sender::new(None),
             media_seen: false,
             muted: false,
-            problems,
-        };
-        task.reports.say(Input::PeerReady);
-        for order in early {
-            task.carry_out(order).await;
+            problems: Vec::new(),
         }
+    }
+
+    async fn run(mut self, mut orders: UnboundedReceiver<Order>) {
+        let mut opening = {
+            let setup = self.setup.clone();
+            tokio::task::spawn_blocking(move || setup.open_sound())
+        };
+        // Aborted when it is replaced or dropped.
+        let mut making: JoinSet<Made> = JoinSet::new();
+        let mut events: Option<Events> = None;
         let mut ticks = tokio::time::interval(STATS_EVERY);
         loop {
             tokio::select! {
                 order = orders.recv() => match order {
+                    Some(Order::Prepare(generation)) => {
+                        self.reports.generation = generation;
+                        making = JoinSet::new();
+                        making.spawn(make_peer(self.setup.clone()));
+                    }
+                    Some(Order::ClosePeer) => {
+                        (making, events) = (JoinSet::new(), None);
+                        self.close_peer().await;
+                    }
                     Some(Order::Close(done)) => {
-                        let closed = task.close().await;
+                        drop(making);
+                        let closed = self.close().await;
                         let _ = done.send(closed);
                         return;
                     }
-                    Some(order) => task.carry_out(order).await,
+                    Some(order) if self.peer.is_none() && !making.is_empty() => self.early.push(order),
+                    Some(order) => self.carry_out(order).await,
                     None => {
-                        task.close().await;
+                        self.close().await;
                         return;
                     }
                 },
-                Some(event) = events.recv() => task.peer_event(event).await,
-                opened = &mut opening, if matches!(task.sound, Sound::Opening) => task.sound_opened(opened).await,
-                _ = ticks.tick() => task.publish_stats().await,
+                Some(made) = making.join_next() => events = self.peer_made(made).await,
+                Some(event) = next_event(&mut events) => self.peer_event(event).await,
+                opened = &mut opening, if matches!(self.sound, Sound::Opening) => self.sound_opened(opened).await,
+                _ = ticks.tick() => self.publish_stats().await,
+            }
+        }
+    }
+
+    async fn peer_made(&mut self, made: Result<Made, JoinError>) -> Option<Events> {
+        let made = made.map_err(|e| e.to_string()).and_then(|(made, problems)| {
+            self.problems.extend(problems);
+            made.map_err(|e| e.to_string())
+        });
+        match made {
+            Ok((peer, events)) => {
+                self.peer = Some(peer);
+                self.reports.say(Input::PeerReady);
+                for order in std::mem::take(&mut self.early) {
+                    self.carry_out(order).await;
+                }
+                Some(events)
+            }
+            Err(reason) => {
+                self.reports.say(Input::PeerFailed { reason });
+                None
             }
         }
     }
 
     async fn carry_out(&mut self, order: Order) {
-        match order {
-            Order::CreateOffer => match self.peer.create_offer().await {
-                Ok(sdp) => self.reports.say(Input::LocalOffer { sdp }),
-                Err(error) => self.reports.say(Input::PeerFailed { reason: error.to_string() }),
-            },
-            Order::ApplyOffer(sdp) => match self.peer.accept_offer(&sdp).await {
-                Ok(sdp) => self.reports.say(Input::LocalAnswer { sdp }),
-                Err(error) => self.reports.say(Input::RemoteDescriptionFailed { error: error.to_string() }),
-            },
-            Order::ApplyAnswer(sdp) => match self.peer.accept_answer(&sdp).await {
-                Ok(()) => self.reports.say(Input::AnswerApplied),
-                Err(error) => self.reports.say(Input::RemoteDescriptionFailed { error: error.to_string() }),
-            },
-            Order::AddCandidate(candidate) => {
-                if let Err(error) = self.peer.add_candidate(&candidate).await {
-                    self.reports.say(Input::CandidateFailed { error: error.to_string() });
-                }
+        if let Order::Mute(muted) = order {
+            self.muted = muted;
+            if let Sound::Running(media, _) = &self.sound {
+                media.set_muted(muted);
             }
-            Order::Mute(muted) => {
-                self.muted = muted;
-                if let Sound::Running(media, _) = &self.sound {
-                    media.set_muted(muted);
-                }
-            }
-            // Taken by the loop.
-            Order::Close(_) => {}
+            return;
         }
+        // A peer that could not be made was reported as such.
+        let Some(peer) = &mut self.peer else { return };
+        let input = match order {
+            Order::CreateOffer => match peer.create_offer().await {
+                Ok(sdp) => Input::LocalOffer { sdp },
+                Err(error) => Input::PeerFailed { reason: error.to_string() },
+            },
+            Order::ApplyOffer(sdp) => match peer.accept_offer(&sdp).await {
+                Ok(sdp) => Input::LocalAnswer { sdp },
+                Err(error) => Input::RemoteDescriptionFailed { error: error.to_string() },
+            },
+            Order::ApplyAnswer(sdp) => match peer.accept_answer(&sdp).await {
+                Ok(()) => Input::AnswerApplied,
+                Err(error) => Input::RemoteDescriptionFailed { error: error.to_string() },
+            },
+            Order::AddCandidate(candidate) => match peer.add_candidate(&candidate).await {
+                Ok(()) => return,
+                Err(error) => Input::CandidateFailed { error: error.to_string() },
+            },
+            // Taken by the loop and above.
+            Order::Prepare(_) | Order::ClosePeer | Order::Close(_) | Order::Mute(_) => return,
+        };
+        self.reports.say(input);
     }
 
     async fn peer_event(&mut self, event: PeerEvent) {
@@ -269,34 +293,36 @@ impl Task {
         self.reports.say(Input::MediaFailed { error });
     }
 
-    /// Begins to send and to play, the first time that the peer is connected and the devices are open.
+    /// Begins to send and to play once the peer is connected and the devices are open; goes on with the sound there is
+    /// when the peer is not the call's first.
     async fn start_sound(&mut self) {
-        let parts = match std::mem::replace(&mut self.sound, Sound::Over) {
-            Sound::Ready(parts) => parts,
-            other => {
-                self.sound = other;
-                return;
-            }
-        };
-        let Some(codec) = self.peer.negotiated_codec().await else {
+        let Some(peer) = &mut self.peer else { return };
+        let Some(codec) = peer.negotiated_codec().await else {
             return self.no_sound("the two sides agreed on no audio codec".into());
         };
-        let (packets_tx, mut packets) = unbounded_channel();
-        match MediaSession::new(parts, codec.kind, self.setup.sound.media.clone(), packets_tx) {
-            Ok((session, handle)) => {
-                handle.set_muted(self.muted);
-                self.setup.clock.attach(session);
+        match std::mem::replace(&mut self.sound, Sound::Over) {
+            Sound::Ready(parts) => {
+                let (packets_tx, packets) = unbounded_channel();
+                match MediaSession::new(parts, codec.kind, self.setup.sound.media.clone(), packets_tx) {
+                    Ok((session, handle)) => {
+                        handle.set_muted(self.muted);
+                        self.outlet.send_replace(Some((peer.rtp_writer(), codec.payload_type)));
+                        self.setup.clock.attach(session);
+                        self.sound = Sound::Running(handle, codec);
+                        tokio::spawn(send_packets(packets, self.outlet.subscribe()));
+                    }
+                    Err(error) => self.no_sound(error.to_string()),
+                }
+            }
+            Sound::Running(_, before) if before.kind != codec.kind => {
+                self.no_sound(format!("the codec changed from {} to {} in the call", before.kind, codec.kind));
+            }
+            Sound::Running(handle, _) => {
+                self.outlet.send_replace(Some((peer.rtp_writer(), codec.payload_type)));
                 self.sound = Sound::Running(handle, codec);
             }
-            Err(error) => return self.no_sound(error.to_string()),
+            other => self.sound = other,
         }
-        let writer = self.peer.rtp_writer();
-        // Ends with the session, which owns the other end.
-        tokio::spawn(async move {
-            while let Some(p) = packets.recv().await {
-                writer.write(codec.payload_type, p.sequence_number, p.timestamp, p.marker, p.payload).await;
-            }
-        });
     }
 
     fn take_packet(&mut self, packet: ReceivedRtp) {
@@ -318,7 +344,11 @@ impl Task {
             Sound::Running(handle, codec) => (Some(codec.kind), *handle.stats().borrow()),
             _ => (None, MediaStats::default()),
         };
-        CallStats { codec, peer: self.peer.stats().await, media }
+        let peer = match &mut self.peer {
+            Some(peer) => peer.stats().await,
+            None => self.stats.borrow().peer.clone(),
+        };
+        CallStats { codec, peer, media }
     }
 
     async fn publish_stats(&mut self) {
@@ -326,35 +356,61 @@ impl Task {
         self.stats.send_replace(stats);
     }
 
+    async fn close_peer(&mut self) {
+        self.publish_stats().await;
+        self.connected = false;
+        self.early.clear();
+        self.outlet.send_replace(None);
+        if let Some(peer) = self.peer.take() {
+            peer.close().await;
+        }
+    }
+
     async fn close(&mut self) -> Closed {
-        let mut stats = self.read_stats().await;
-        if let Sound::Running(media, _) = std::mem::replace(&mut self.sound, Sound::Over) {
+        self.close_peer().await;
+        let mut stats = self.stats.borrow().clone();
+        if let Sound::Running(media, codec) = std::mem::replace(&mut self.sound, Sound::Over) {
             let report = media.stop().await;
-            stats.media = report.stats;
+            (stats.media, stats.codec) = (report.stats, Some(codec.kind));
             self.problems.extend(report.problems);
         }
-        self.peer.close().await;
-        self.stats.send_replace(stats.clone());
         Closed { stats, problems: std::mem::take(&mut self.problems) }
     }
 }
 
-async fn make_peer(
-    setup: &Setup,
-    problems: &mut Vec<String>,
-) -> Result<(AudioPeer, UnboundedReceiver<PeerEvent>), PeerError> {
+/// The next event of the peer; pending without one.
+async fn next_event(events: &mut Option<Events>) -> Option<PeerEvent> {
+    match events {
+        Some(events) => events.recv().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Sends what a session encodes over the peer of the moment. Ends with the session.
+async fn send_packets(mut packets: UnboundedReceiver<EncodedPacket>, outlet: watch::Receiver<Option<(RtpWriter, u8)>>) {
+    while let Some(p) = packets.recv().await {
+        let out = outlet.borrow().clone();
+        if let Some((writer, payload_type)) = out {
+            writer.write(payload_type, p.sequence_number, p.timestamp, p.marker, p.payload).await;
+        }
+    }
+}
+
+async fn make_peer(setup: Setup) -> Made {
+    let mut problems = Vec::new();
     let ice_servers = match timeout(ICE_SERVERS_WITHIN, setup.client.ice_servers()).await {
         Ok(Ok(answer)) => answer.servers,
-        Ok(Err(error)) => without_servers(problems, &error.to_string()),
-        Err(_) => without_servers(problems, &format!("no answer within {} s", ICE_SERVERS_WITHIN.as_secs())),
+        Ok(Err(error)) => without_servers(&mut problems, &error.to_string()),
+        Err(_) => without_servers(&mut problems, &format!("no answer within {} s", ICE_SERVERS_WITHIN.as_secs())),
     };
-    AudioPeer::new(PeerConfig {
+    let made = AudioPeer::new(PeerConfig {
         ice_servers,
         network: setup.network.clone(),
         relay_only: setup.relay_only,
         codecs: setup.sound.codecs.clone(),
     })
-    .await
+    .await;
+    (made, problems)
 }
 
 fn without_servers(problems: &mut Vec<String>, why: &str) -> Vec<IceServer> {

@@ -1,4 +1,7 @@
 //! cli
+pub mod demo;
+pub mod ladder;
 pub mod place;
+pub mod progress;
 pub mod sound;
 pub mod summary;

@@ -124,11 +124,11 @@ pub struct NetworkArgs {
 }
 
 impl NetworkArgs {
-    /// The local addresses for media towards the contact center at `url`.
-    pub fn network(&self, url: &url::Url) -> LocalNetwork {
+    /// The local addresses for media towards the contact center at `base_url`.
+    pub fn network(&self, base_url: &str) -> LocalNetwork {
         let network = match self.media_address {
             Some(address) => LocalNetwork::only(address),
-            None => LocalNetwork::towards(loopback_host(url)),
+            None => LocalNetwork::towards(literal_address(base_url)),
         };
         network.with_ports(self.media_ports.clone())
     }
@@ -139,9 +139,9 @@ impl NetworkArgs {
     }
 }
 
-/// The address in a URL that names this machine itself.
-fn loopback_host(url: &url::Url) -> Option<IpAddr> {
-    match url.host()? {
+/// The address that a URL names without a look-up.
+fn literal_address(base_url: &str) -> Option<IpAddr> {
+    match url::Url::parse(base_url).ok()?.host()? {
         url::Host::Ipv4(ip) => Some(ip.into()),
         url::Host::Ipv6(ip) => Some(ip.into()),
         url::Host::Domain(name) => name.eq_ignore_ascii_case("localhost").then_some([127, 0, 0, 1].into()),

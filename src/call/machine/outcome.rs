@@ -11,7 +11,8 @@ pub enum Outcome {
     /// The call was connected, and then ended on purpose: by the user, the agent (END_CALL or leaving the chat), or
     /// because the chat itself ended.
     Completed,
-    /// Somebody said no: the agent refused our request, or the user declined an incoming call.
+    /// Somebody said no: the agent refused our request (or ended it without an offer), or the user declined an incoming
+    /// call (or hung up before accepting it).
     Rejected,
     /// Nobody said anything in time: no offer came for our request, no answer for our offer, or an incoming call was
     /// not accepted before the limit or before the agent gave up.
@@ -21,7 +22,7 @@ pub enum Outcome {
     Failed,
     /// There was nobody to call: the agent left or the chat ended before an offer came.
     Unavailable,
-    /// The user hung up before the call was connected.
+    /// The user hung up before the call was connected; not an incoming call that was never accepted.
     Cancelled,
 }
 

@@ -1,0 +1,33 @@
+# The two commands a newcomer types are `make demo` and `make test`. Everything else is for developers.
+
+CARGO ?= cargo
+DEMO_OUT ?= demo-out
+
+.PHONY: demo test lint bench-setup deps build help
+
+help: ## What can be made
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
+
+deps: ## Install the system packages that are missing
+	@scripts/install-deps
+
+demo: deps ## A real call against the simulator: progress, figures, recordings
+	@$(CARGO) build --release --quiet
+	@target/release/chatphone demo --out $(DEMO_OUT)
+
+build: deps ## The release binary: target/release/chatphone
+	$(CARGO) build --release
+
+test: ## Everything that CI runs
+	@scripts/install-deps test
+	@scripts/test
+
+lint: deps ## Formatting, clippy, documentation, licences (with cargo-deny, where it is installed)
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked --quiet
+	@if command -v cargo-deny >/dev/null; then cargo deny check; else echo "cargo-deny is not installed: licences not checked"; fi
+
+bench-setup: deps ## 20 calls on loopback: setup times, CPU, memory
+	@$(CARGO) build --release --quiet
+	@scripts/bench-setup

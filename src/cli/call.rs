@@ -1,0 +1,85 @@
+//! `chatphone call`: one call, from the chat request to the report.
+
+use super::connection::{Connection, ConnectionArgs};
+use super::place::{CallPlan, place_call};
+use super::progress::{self, Progress};
+use super::sound::{NetworkArgs, SoundArgs};
+use crate::api::Client;
+use crate::call::{CallConfig, Outcome};
+use crate::phone::EndChat;
+use clap::Args;
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// Call a contact center: request a chat, wait for an agent, ask for a call, talk, report
+///
+/// The exit code is 0 when the call was completed, 1 when it was not (the reason is in the report), 2 for wrong usage.
+#[derive(Debug, Args)]
+pub struct CallArgs {
+    #[command(flatten)]
+    connection: ConnectionArgs,
+
+    #[command(flatten)]
+    sound: SoundArgs,
+
+    #[command(flatten)]
+    network: NetworkArgs,
+
+    /// Hang up this long after the call was connected (as in 10s, 2m); without it the agent, or Ctrl-C, ends the call
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    duration: Option<Duration>,
+
+    /// Wait for the agent to call, instead of asking for a call
+    #[arg(long)]
+    incoming: bool,
+
+    /// How long to wait for an agent to join (with --incoming: to call)
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = humantime::parse_duration)]
+    wait: Duration,
+
+    /// How long to wait for the agent's answer to the request for a call
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = humantime::parse_duration)]
+    answer_within: Duration,
+
+    /// Leave the chat open at the contact center when the call is over
+    #[arg(long)]
+    keep_chat: bool,
+
+    /// Print events as JSON lines, and the report as one JSON object on the last line
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// Wrong settings; what goes wrong in the call itself is in the report.
+pub async fn run(args: CallArgs) -> anyhow::Result<ExitCode> {
+    let Connection { config, request } = args.connection.resolve()?;
+    let network = args.network.network(&config.base_url);
+    let plan = CallPlan {
+        client: Client::new(config)?,
+        request,
+        sound: args.sound.spec(),
+        network,
+        relay_only: args.network.relay_only(),
+        incoming: args.incoming,
+        duration: args.duration,
+        wait: args.wait,
+        limits: CallConfig { no_offer: args.answer_within, ..CallConfig::default() },
+        end_chat: if args.keep_chat { EndChat::Never } else { EndChat::IfNew },
+    };
+    let mut progress = if args.json { Progress::json() } else { Progress::text() };
+    let summary = place_call(plan, progress::interrupted(), |event, state| progress.show(event, state)).await;
+    if args.json {
+        super::print_json(&summary);
+    } else {
+        super::print_text(&summary);
+    }
+    if summary.outcome == Outcome::Completed {
+        return Ok(ExitCode::SUCCESS);
+    }
+    // People may have sent stdout to a file: the reason belongs on stderr too.
+    eprintln!("chatphone: the call was not completed: {}: {}", summary.outcome, summary.reason);
+    Ok(ExitCode::FAILURE)
+}

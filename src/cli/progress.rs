@@ -1,0 +1,173 @@
+//! What happens in a call, as it happens: one line an event, for people or for programs.
+
+use crate::api::event::ServerEvent;
+use crate::call::CallEvent;
+use crate::chat::ChatEvent;
+use crate::phone::{PhoneEvent, PhoneState};
+use serde_json::{Value, json};
+use std::io::{self, Write};
+use std::time::Instant;
+
+/// Prints events to stdout.
+pub struct Progress {
+    json: bool,
+    begun: Instant,
+}
+
+impl Progress {
+    /// Aligned lines for people.
+    pub fn text() -> Self {
+        Self { json: false, begun: Instant::now() }
+    }
+
+    /// JSON lines: `{"at_ms", "event", …}`.
+    pub fn json() -> Self {
+        Self { json: true, begun: Instant::now() }
+    }
+
+    /// Prints an event, if it is one worth a line.
+    pub fn show(&mut self, event: &PhoneEvent, state: &PhoneState) {
+        let at = self.begun.elapsed();
+        let line = if self.json {
+            let Some(Value::Object(fields)) = as_json(event, state) else { return };
+            let mut object = serde_json::Map::new();
+            object.insert("at_ms".into(), json!((at.as_secs_f64() * 10_000.0).round() / 10.0));
+            object.extend(fields);
+            Value::Object(object).to_string()
+        } else {
+            let Some((who, what)) = as_text(event, state) else { return };
+            format!("{:>7.2} s  {who:<6} {what}", at.as_secs_f64())
+        };
+        // A reader that went away (`| head`) must not end the call.
+        let _ = writeln!(io::stdout().lock(), "{line}");
+    }
+}
+
+/// Resolves at Ctrl-C or SIGTERM. A second one ends the process at once.
+pub async fn interrupted() {
+    signal().await;
+    tokio::spawn(async {
+        signal().await;
+        std::process::exit(1);
+    });
+}
+
+async fn signal() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut term) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = term.recv() => {}
+                _ = tokio::signal::ctrl_c() => {}
+            }
+            return;
+        }
+    }
+    // Without a handler nothing can be waited for; the default action ends the process.
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+fn as_text(event: &PhoneEvent, state: &PhoneState) -> Option<(&'static str, String)> {
+    let name = |id: &Option<String>| id.as_deref().map_or_else(|| "the agent".into(), |id| state.party_name(id));
+    Some(match event {
+        PhoneEvent::Chat(chat) => ("chat", chat_text(chat, state)?),
+        PhoneEvent::Call(call) => (
+            "call",
+            match call {
+                CallEvent::Requesting { party_id, .. } => format!("asking {} for a call", state.party_name(party_id)),
+                CallEvent::Ringing { party_id, .. } => format!("{} calls", name(party_id)),
+                CallEvent::Offered { .. } => "the agent offers it".into(),
+                CallEvent::Answered => "answered".into(),
+                CallEvent::Connected => "connected".into(),
+                CallEvent::Disconnected => "connection lost, waiting for it to come back".into(),
+                CallEvent::Reconnected => "connection is back".into(),
+                CallEvent::MediaFlowing => "sound arrives".into(),
+                CallEvent::Renegotiating => "the agent changes the call".into(),
+                CallEvent::RenegotiationFailed { error } => format!("the change was not possible: {error}"),
+                CallEvent::DeclinedBusy { party_id } => {
+                    format!("{} called meanwhile and was told busy", state.party_name(party_id))
+                }
+                CallEvent::Ended(end) => format!("{}: {}", end.outcome, end.reason),
+            },
+        ),
+        PhoneEvent::CallReport(_) | PhoneEvent::Signaling { .. } => return None,
+    })
+}
+
+fn chat_text(event: &ChatEvent, state: &PhoneState) -> Option<String> {
+    Some(match event {
+        ChatEvent::Opened { chat, resumed } => {
+            let how = if *resumed { "taken up again" } else { "requested" };
+            format!("{how}, {}", chat.state)
+        }
+        ChatEvent::Server { event: ServerEvent::Status(status), .. } => format!("{}", status.state),
+        ChatEvent::Server { event: ServerEvent::PartyJoined(joined), .. } => {
+            format!("{} joined", state.party_name(&joined.party_id))
+        }
+        ChatEvent::Server { event: ServerEvent::PartyLeft(left), .. } => {
+            format!("{} left", state.party_name(&left.party_id))
+        }
+        ChatEvent::Reconnecting { attempt, delay, message, .. } => {
+            format!("connection trouble ({message}); try {attempt} again in {:.1} s", delay.as_secs_f64())
+        }
+        ChatEvent::Reconnected => "connection is back".into(),
+        ChatEvent::SendFailed { error, .. } => format!("not sent: {error}"),
+        ChatEvent::Ended { reason } => reason.to_string(),
+        _ => return None,
+    })
+}
+
+fn as_json(event: &PhoneEvent, state: &PhoneState) -> Option<Value> {
+    Some(match event {
+        PhoneEvent::Chat(chat) => match chat {
+            ChatEvent::Opened { chat, resumed } => {
+                json!({"event": "chat_opened", "chat_id": chat.chat_id, "state": chat.state, "resumed": resumed})
+            }
+            ChatEvent::Server { event: ServerEvent::Status(status), .. } => {
+                json!({"event": "chat_status", "state": status.state})
+            }
+            ChatEvent::Server { event: ServerEvent::PartyJoined(joined), .. } => {
+                json!({"event": "party_joined", "party_id": joined.party_id, "name": state.party_name(&joined.party_id)})
+            }
+            ChatEvent::Server { event: ServerEvent::PartyLeft(left), .. } => {
+                json!({"event": "party_left", "party_id": left.party_id})
+            }
+            ChatEvent::Reconnecting { attempt, delay, message, .. } => json!({
+                "event": "reconnecting", "attempt": attempt, "delay_ms": delay.as_millis(), "message": message,
+            }),
+            ChatEvent::Reconnected => json!({"event": "reconnected"}),
+            ChatEvent::SendFailed { error, .. } => json!({"event": "send_failed", "message": error.to_string()}),
+            ChatEvent::Ended { reason } => json!({"event": "chat_ended", "reason": reason.to_string()}),
+            _ => return None,
+        },
+        PhoneEvent::Signaling { sent, signal, .. } => {
+            json!({"event": "signaling", "sent": sent, "type": signal.name()})
+        }
+        PhoneEvent::Call(call) => match call {
+            CallEvent::Requesting { party_id, video } => {
+                json!({"event": "call_requesting", "party_id": party_id, "video": video})
+            }
+            CallEvent::Ringing { party_id, video } => {
+                json!({"event": "call_ringing", "party_id": party_id, "video": video})
+            }
+            CallEvent::Offered { party_id, video } => {
+                json!({"event": "call_offered", "party_id": party_id, "video": video})
+            }
+            CallEvent::Answered => json!({"event": "call_answered"}),
+            CallEvent::Connected => json!({"event": "call_connected"}),
+            CallEvent::Disconnected => json!({"event": "call_disconnected"}),
+            CallEvent::Reconnected => json!({"event": "call_reconnected"}),
+            CallEvent::MediaFlowing => json!({"event": "call_media_flowing"}),
+            CallEvent::Renegotiating => json!({"event": "call_renegotiating"}),
+            CallEvent::RenegotiationFailed { error } => {
+                json!({"event": "call_renegotiation_failed", "message": error})
+            }
+            CallEvent::DeclinedBusy { party_id } => json!({"event": "call_declined_busy", "party_id": party_id}),
+            CallEvent::Ended(end) => json!({"event": "call_ended", "outcome": end.outcome, "reason": end.reason}),
+        },
+        PhoneEvent::CallReport(_) => return None,
+    })
+}

@@ -1,0 +1,260 @@
+//! `chatphone simulate`: a contact center on this machine.
+
+use crate::simulator::{
+    AgentConfig, AgentSound, COMMANDS, Fault, Hours, Rejection, Simulator, SimulatorConfig, parse_ice_server,
+    parse_parameter,
+};
+use crate::api::types::{IceServer, ParameterType};
+use anyhow::Context;
+use clap::Args;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// A contact center on this machine, to develop and test clients of the Messaging API against.
+///
+/// Prints `listening on http://ADDR` when it is ready, and runs until Ctrl-C. Its agents answer chats and calls; a
+/// customer's message that begins with `/` makes an agent do something (`/help` lists what).
+#[derive(Debug, Clone, Args)]
+#[command(after_help = commands_help())]
+pub struct SimulateArgs {
+    /// Where to listen; port 0 takes any free port. Anybody who can reach this address can use the center.
+    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:8080")]
+    pub listen: SocketAddr,
+
+    /// What the agents let the caller hear: echo (what the caller says), tone:HZ, play:FILE (a WAV, again and again)
+    /// or silence.
+    #[arg(long, value_name = "SOUND", default_value = "echo", help_heading = "Agents")]
+    pub agent: AgentSound,
+
+    /// Keep a WAV file of what each agent hears in each call in this folder.
+    #[arg(long, value_name = "DIR", help_heading = "Agents")]
+    pub record: Option<PathBuf>,
+
+    /// How many agents there are; chats above it stay queued. Without it there is one for every chat.
+    #[arg(long, value_name = "N", conflicts_with = "no_agent", help_heading = "Agents")]
+    pub agents: Option<usize>,
+
+    /// No agent ever joins: every chat stays queued.
+    #[arg(long, help_heading = "Agents")]
+    pub no_agent: bool,
+
+    /// Time from the request of a chat to the agent's joining.
+    #[arg(long, value_name = "TIME", default_value = "200ms", value_parser = duration, help_heading = "Agents")]
+    pub join_after: Duration,
+
+    /// Time from a customer's message to the agent's reply.
+    #[arg(long, value_name = "TIME", default_value = "400ms", value_parser = duration, help_heading = "Agents")]
+    pub reply_after: Duration,
+
+    /// Time from REQUEST_CALL to OFFER_CALL.
+    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = duration, help_heading = "Calls")]
+    pub answer_after: Duration,
+
+    /// The agent calls the customer soon after joining (an OFFER_CALL nobody asked for).
+    #[arg(long, help_heading = "Calls")]
+    pub incoming: bool,
+
+    /// Refuse every call with CALL_REJECTED, such as 486:busy.
+    #[arg(long, value_name = "CODE:REASON", conflicts_with = "no_offer", help_heading = "Calls")]
+    pub reject: Option<Rejection>,
+
+    /// Never answer REQUEST_CALL.
+    #[arg(long, help_heading = "Calls")]
+    pub no_offer: bool,
+
+    /// The agent ends the call this long after it connected.
+    #[arg(long, value_name = "TIME", value_parser = duration, help_heading = "Calls")]
+    pub hang_up_after: Option<Duration>,
+
+    /// A STUN or TURN server, given to clients and used by the agents. Repeatable.
+    #[arg(long = "ice-server", value_name = "URL[,USERNAME,CREDENTIAL]", value_parser = parse_ice_server, help_heading = "Calls")]
+    pub ice_servers: Vec<IceServer>,
+
+    /// How long a poll without news is held.
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration, help_heading = "Center")]
+    pub hold: Duration,
+
+    /// The only tenantUrl to accept; without it any is right, but none is an error (1000).
+    #[arg(long, value_name = "DOMAIN", help_heading = "Center")]
+    pub tenant: Option<String>,
+
+    /// An appId to accept; without it any is right. Repeatable.
+    #[arg(long = "app-id", value_name = "ID", help_heading = "Center")]
+    pub app_ids: Vec<String>,
+
+    /// Hours of operation, every day, in UTC or with an offset from it (08:00-18:00+02:00). Outside of them the center
+    /// is not available, and a chat is ended by the scenario.
+    #[arg(long, value_name = "HH:MM-HH:MM", conflicts_with = "closed", help_heading = "Center")]
+    pub open: Option<Hours>,
+
+    /// Out of hours, always.
+    #[arg(long, help_heading = "Center")]
+    pub closed: bool,
+
+    /// Expected wait to tell.
+    #[arg(long, value_name = "SECONDS", help_heading = "Center")]
+    pub ewt: Option<u32>,
+
+    /// A parameter that the center expects; types are PHONE, TEXT, EMAIL, FIRST_NAME, LAST_NAME, ACCOUNT, COMPANY.
+    /// Repeatable.
+    #[arg(long = "parameter", value_name = "NAME=TYPE", value_parser = parse_parameter, help_heading = "Center")]
+    pub parameters: Vec<(String, ParameterType)>,
+
+    /// Warn a customer who has sent nothing for so long; 0: never. A call is no silence.
+    #[arg(long, value_name = "TIME", default_value = "8m", value_parser = duration, help_heading = "Center")]
+    pub inactivity_warning: Duration,
+
+    /// End the chat of a customer who has sent nothing for so long; 0: never.
+    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = duration, help_heading = "Center")]
+    pub inactivity_timeout: Duration,
+
+    /// Sessions at one time; above it a chat is refused (5001).
+    #[arg(long, value_name = "N", default_value_t = 1000, help_heading = "Center")]
+    pub max_sessions: usize,
+
+    /// Answer a method with an error instead, COUNT times (once without it, * for always). METHOD is availability,
+    /// parameters, request-chat, active-chat, send-events, history, poll, upload, file, photo, ice-servers,
+    /// configuration or any. CODE is an error code of the API, html (a page for people), truncated (half of a JSON
+    /// text) or hang (no answer). Repeatable.
+    #[arg(long = "fault", value_name = "METHOD:CODE[:COUNT]", help_heading = "Center")]
+    pub faults: Vec<Fault>,
+}
+
+impl From<SimulateArgs> for SimulatorConfig {
+    fn from(args: SimulateArgs) -> Self {
+        let hours = if args.closed { Hours::Closed } else { args.open.unwrap_or(Hours::AlwaysOpen) };
+        let unless_zero = |time: Duration| (!time.is_zero()).then_some(time);
+        Self {
+            listen: args.listen,
+            hold: args.hold,
+            tenant: args.tenant,
+            app_ids: args.app_ids,
+            hours,
+            ewt_s: args.ewt,
+            parameters: args.parameters,
+            ice_servers: args.ice_servers,
+            faults: args.faults,
+            inactivity_warning: unless_zero(args.inactivity_warning),
+            inactivity_timeout: unless_zero(args.inactivity_timeout),
+            max_sessions: args.max_sessions,
+            agents: if args.no_agent { Some(0) } else { args.agents },
+            agent: AgentConfig {
+                sound: args.agent,
+                record_dir: args.record,
+                join_after: args.join_after,
+                reply_after: args.reply_after,
+                answer_after: args.answer_after,
+                incoming: args.incoming,
+                reject: args.reject,
+                no_offer: args.no_offer,
+                hang_up_after: args.hang_up_after,
+            },
+        }
+    }
+}
+
+fn commands_help() -> String {
+    let list: Vec<_> = COMMANDS.iter().map(|(name, does)| format!("  {name:<13} {does}")).collect();
+    format!("What a customer can write to an agent:\n{}", list.join("\n"))
+}
+
+/// Reads a time: `10s`, `200ms`, `1.5m`, `2h`, or a bare number of seconds.
+fn duration(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("`{text}` is no time, such as 200ms, 10s, 1.5m or 2h");
+    let unit_at = text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(unit_at);
+    let scale = match unit {
+        "ms" => 0.001,
+        "" | "s" => 1.0,
+        "m" => 60.0,
+        "h" => 3600.0,
+        _ => return Err(wrong()),
+    };
+    let seconds = number.trim().parse::<f64>().map_err(|_| wrong())? * scale;
+    // A year is for ever, and keeps the sums of times far from their limits.
+    if (0.0..=31_536_000.0).contains(&seconds) { Ok(Duration::from_secs_f64(seconds)) } else { Err(wrong()) }
+}
+
+/// Runs the center until Ctrl-C or SIGTERM.
+///
+/// # Errors
+/// When it cannot start: the port is taken, the folder for recordings or the agents' file is of no use.
+pub async fn run(args: SimulateArgs) -> anyhow::Result<()> {
+    let simulator = Simulator::start(args.into()).await?;
+    if !simulator.addr().ip().is_loopback() {
+        eprintln!(
+            "WARNING: the simulator listens on {}, where other machines can reach it. It knows no passwords: whoever \
+             reaches it can use it. Listen on 127.0.0.1 unless that is wanted.",
+            simulator.addr()
+        );
+    }
+    let mut out = std::io::stdout();
+    writeln!(out, "listening on http://{}", simulator.addr()).and_then(|()| out.flush()).context("cannot print")?;
+    until_told_to_stop().await?;
+    tracing::info!("stopping");
+    simulator.shutdown().await;
+    Ok(())
+}
+
+#[cfg(unix)]
+async fn until_told_to_stop() -> anyhow::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
+    tokio::select! {
+        result = tokio::signal::ctrl_c() => result.context("cannot wait for Ctrl-C"),
+        _ = terminate.recv() => Ok(()),
+    }
+}
+
+#[cfg(not(unix))]
+async fn until_told_to_stop() -> anyhow::Result<()> {
+    tokio::signal::ctrl_c().await.context("cannot wait for Ctrl-C")
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Cli {
+        #[command(flatten)]
+        args: SimulateArgs,
+    }
+
+    fn config(flags: &[&str]) -> SimulatorConfig {
+        Cli::try_parse_from(std::iter::once(&"simulate").chain(flags)).map_err(|e| e.to_string()).unwrap().args.into()
+    }
+
+    #[test]
+    fn without_flags_everything_is_as_in_the_library() {
+        let library = SimulatorConfig { listen: "127.0.0.1:8080".parse().unwrap(), ..Default::default() };
+        assert_eq!(format!("{:?}", config(&[])), format!("{library:?}"));
+    }
+
+    #[test]
+    fn flags_reach_the_configuration() {
+        let c = config(&[
+            "--listen", "127.0.0.1:0", "--agent", "tone:440", "--no-agent", "--hold", "2s", "--closed", "--reject",
+            "486:busy", "--fault", "poll:5000:3", "--ice-server", "turn:h,u,p", "--ice-server", "stun:h",
+            "--parameter", "mail=EMAIL", "--hang-up-after", "1.5", "--inactivity-timeout", "0",
+        ]);
+        assert_eq!((c.agents, c.hours, c.hold), (Some(0), Hours::Closed, Duration::from_secs(2)));
+        assert_eq!((c.ice_servers.len(), c.faults.len(), c.parameters.len()), (2, 1, 1));
+        assert_eq!(c.agent.hang_up_after, Some(Duration::from_millis(1500)));
+        assert_eq!(c.agent.reject.unwrap().reason, "busy");
+        assert_eq!(c.inactivity_timeout, None);
+    }
+
+    #[test]
+    fn times_have_units() {
+        assert_eq!(duration("200ms"), Ok(Duration::from_millis(200)));
+        assert_eq!(duration("1.5m"), Ok(Duration::from_secs(90)));
+        for bad in ["", "s", "-1s", "1d", "NaN", "inf", "1e99"] {
+            assert!(duration(bad).is_err(), "{bad}");
+        }
+    }
+}

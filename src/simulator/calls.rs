@@ -1,0 +1,295 @@
+//! The agents' telephones: a WebRTC peer, and sound, for each call.
+
+use super::center::CallSpec;
+use super::config::{AgentSound, SimulatorConfig};
+use super::error::SimulatorError;
+use super::line::{CallCommand, CallEvent, Role};
+use crate::api::signaling::IceCandidate;
+use crate::peer::media::{MediaClock, MediaConfig, MediaHandle, MediaParts, MediaSession};
+use crate::peer::{AudioPeer, LocalNetwork, NegotiatedCodec, PeerConfig, PeerEvent, PeerState};
+use bytes::Bytes;
+use chatphone_media::audio::codec::CodecKind;
+use chatphone_media::audio::file::{WavSink, WavSource};
+use chatphone_media::audio::pipe::pipe;
+use chatphone_media::audio::sink::{Null, Sink, Tee};
+use chatphone_media::audio::source::{Silence, Source};
+use chatphone_media::audio::tone::Tone;
+use chatphone_media::pipeline::RtpPacket;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::mpsc;
+
+/// What an echoing agent holds at most: more than a tick, so that nothing is lost when the clock was late.
+const ECHO_SAMPLES: usize = chatphone_media::SAMPLE_RATE as usize / 2;
+/// A file that the agents play is kept in memory, once for all of them.
+const MAX_FILE_BYTES: u64 = 256 * 1024 * 1024;
+/// Candidates of the client kept until its description comes.
+const MAX_EARLY_CANDIDATES: usize = 200;
+
+/// Makes the agents' WebRTC peers.
+#[derive(Clone)]
+pub(super) struct Telephony(Arc<Inner>);
+
+struct Inner {
+    clock: MediaClock,
+    peer: PeerConfig,
+    sound: Sound,
+    record_dir: Option<PathBuf>,
+    recordings: Mutex<Vec<PathBuf>>,
+}
+
+/// [`AgentSound`], with the file read.
+enum Sound {
+    Echo,
+    Tone(f32),
+    Play(String, Bytes),
+    Silence,
+}
+
+impl Telephony {
+    /// Reads the file that the agents play, makes the folder for recordings, and starts the clock of the calls.
+    pub async fn new(config: &SimulatorConfig) -> Result<Self, SimulatorError> {
+        let sound = match &config.agent.sound {
+            AgentSound::Echo => Sound::Echo,
+            AgentSound::Tone(hz) => Sound::Tone(*hz as f32),
+            AgentSound::Silence => Sound::Silence,
+            AgentSound::Play(path) => read_sound(path).await?,
+        };
+        if let Some(dir) = &config.agent.record_dir {
+            let made = tokio::fs::create_dir_all(dir).await;
+            made.map_err(|source| SimulatorError::RecordDir { path: dir.clone(), source })?;
+        }
+        let ip = config.listen.ip();
+        // Clients of a center on all addresses may well be on this machine.
+        let network = if ip.is_loopback() || ip.is_unspecified() {
+            LocalNetwork::towards(Some(std::net::Ipv4Addr::LOCALHOST.into()))
+        } else {
+            LocalNetwork::towards(None)
+        };
+        let has = |kind: &CodecKind| kind.decoder().is_ok() && kind.encoder(&Default::default()).is_ok();
+        let peer = PeerConfig {
+            ice_servers: config.ice_servers.clone(),
+            network,
+            relay_only: false,
+            codecs: CodecKind::ALL.into_iter().filter(has).collect(),
+        };
+        let clock = MediaClock::start().map_err(SimulatorError::Thread)?;
+        let recordings = Mutex::new(Vec::new());
+        let record_dir = config.agent.record_dir.clone();
+        Ok(Self(Arc::new(Inner { clock, peer, sound, record_dir, recordings })))
+    }
+
+    /// The recordings begun so far.
+    pub fn recordings(&self) -> Vec<PathBuf> {
+        self.0.recordings.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Runs one call until it is told to close. `Err` says why the call cannot be made or was lost.
+    pub async fn call(
+        self,
+        spec: CallSpec,
+        mut commands: mpsc::UnboundedReceiver<CallCommand>,
+        report: impl Fn(CallEvent),
+    ) -> Result<(), String> {
+        let (peer, mut events) = AudioPeer::new(self.0.peer.clone()).await.map_err(|e| e.to_string())?;
+        let mut call = Call { telephony: self, peer, early: Some(Vec::new()), media: None, spec };
+        let result = call.run(&mut commands, &mut events, &report).await;
+        call.close().await;
+        result
+    }
+}
+
+async fn read_sound(path: &std::path::Path) -> Result<Sound, SimulatorError> {
+    let fail = |reason: String| SimulatorError::Sound { path: path.to_owned(), reason };
+    let size = tokio::fs::metadata(path).await.map_err(|e| fail(e.to_string()))?.len();
+    if size > MAX_FILE_BYTES {
+        return Err(fail(format!("it is larger than {} MB", MAX_FILE_BYTES >> 20)));
+    }
+    let bytes = Bytes::from(tokio::fs::read(path).await.map_err(|e| fail(e.to_string()))?);
+    let name = path.display().to_string();
+    WavSource::from_bytes(&name, bytes.clone()).map_err(|e| fail(e.to_string()))?;
+    Ok(Sound::Play(name, bytes))
+}
+
+/// One call of one agent.
+struct Call {
+    telephony: Telephony,
+    spec: CallSpec,
+    peer: AudioPeer,
+    /// Candidates that came before the client's description; `None` once that is set.
+    early: Option<Vec<IceCandidate>>,
+    media: Option<(MediaHandle, NegotiatedCodec)>,
+}
+
+impl Call {
+    async fn run(
+        &mut self,
+        commands: &mut mpsc::UnboundedReceiver<CallCommand>,
+        events: &mut mpsc::UnboundedReceiver<PeerEvent>,
+        report: &impl Fn(CallEvent),
+    ) -> Result<(), String> {
+        match std::mem::replace(&mut self.spec.role, Role::Offer) {
+            Role::Offer => report(CallEvent::Offer(self.peer.create_offer().await.map_err(|e| e.to_string())?)),
+            Role::Answer(sdp) => report(CallEvent::Answer(self.accept_offer(&sdp).await?)),
+        }
+        loop {
+            tokio::select! {
+                command = commands.recv() => match command {
+                    None | Some(CallCommand::Close) => return Ok(()),
+                    Some(CallCommand::AcceptAnswer(sdp)) => {
+                        self.peer.accept_answer(&sdp).await.map_err(|e| e.to_string())?;
+                        self.described().await;
+                    }
+                    Some(CallCommand::AcceptOffer(sdp)) => report(CallEvent::Answer(self.accept_offer(&sdp).await?)),
+                    Some(CallCommand::AddCandidate(candidate)) => self.add_candidate(candidate).await,
+                },
+                event = events.recv() => match event {
+                    None => return Err("the agent's peer is gone".into()),
+                    Some(PeerEvent::LocalCandidate(candidate)) => report(CallEvent::Candidate(candidate)),
+                    Some(PeerEvent::State(PeerState::Connected)) => {
+                        tracing::info!(chat_id = self.spec.chat_id, agent = self.spec.agent, "the call is connected");
+                        report(CallEvent::Connected);
+                        self.start_sound().await?;
+                    }
+                    Some(PeerEvent::State(PeerState::Failed)) => {
+                        return Err("no way for the media was found (ICE or DTLS failed)".into());
+                    }
+                    Some(PeerEvent::State(state)) => {
+                        tracing::info!(chat_id = self.spec.chat_id, ?state, "the agent's peer");
+                    }
+                    Some(PeerEvent::Rtp(packet)) => {
+                        let Some((media, codec)) = &self.media else { continue };
+                        // Comfort noise and events have payload types of their own.
+                        if packet.payload_type != codec.payload_type {
+                            continue;
+                        }
+                        let arrival = packet.arrival;
+                        media.push(
+                            RtpPacket {
+                                ssrc: packet.ssrc,
+                                sequence_number: packet.sequence_number,
+                                timestamp: packet.timestamp,
+                                marker: packet.marker,
+                                payload: packet.payload,
+                            },
+                            arrival,
+                        );
+                    }
+                    Some(PeerEvent::GatheringComplete | PeerEvent::RemoteReport(_)) => {}
+                },
+            }
+        }
+    }
+
+    async fn accept_offer(&mut self, sdp: &str) -> Result<String, String> {
+        let answer = self.peer.accept_offer(sdp).await.map_err(|e| e.to_string())?;
+        self.described().await;
+        Ok(answer)
+    }
+
+    /// The client's description is set: its candidates can be used.
+    async fn described(&mut self) {
+        for candidate in self.early.take().unwrap_or_default() {
+            self.add_candidate(candidate).await;
+        }
+    }
+
+    async fn add_candidate(&mut self, candidate: IceCandidate) {
+        match &mut self.early {
+            Some(early) if early.len() < MAX_EARLY_CANDIDATES => early.push(candidate),
+            Some(_) => {}
+            None => {
+                if let Err(error) = self.peer.add_candidate(&candidate).await {
+                    tracing::warn!(chat_id = self.spec.chat_id, %error, "a candidate of the client");
+                }
+            }
+        }
+    }
+
+    /// Lets the agent speak and hear, the first time that the peer is connected.
+    async fn start_sound(&mut self) -> Result<(), String> {
+        if self.media.is_some() {
+            return Ok(());
+        }
+        let codec = self.peer.negotiated_codec().await.ok_or("the two sides agreed on no audio codec")?;
+        let (source, echo) = self.open_source()?;
+        let recording = self.open_recording().await;
+        let mut sinks: Vec<Box<dyn Sink>> = echo.into_iter().chain(recording).collect();
+        let sink = match sinks.len() {
+            0 => Box::new(Null),
+            1 => sinks.remove(0),
+            _ => Box::new(Tee::new(sinks)),
+        };
+        let parts = MediaParts { source, sink, recorder: None };
+        let (packets_tx, mut packets) = mpsc::unbounded_channel();
+        let session = MediaSession::new(parts, codec.kind, MediaConfig::default(), packets_tx);
+        let (session, handle) = session.map_err(|e| e.to_string())?;
+        self.telephony.0.clock.attach(session);
+        self.media = Some((handle, codec));
+        let writer = self.peer.rtp_writer();
+        // Ends with the session, which holds the other end.
+        tokio::spawn(async move {
+            while let Some(p) = packets.recv().await {
+                writer.write(codec.payload_type, p.sequence_number, p.timestamp, p.marker, p.payload).await;
+            }
+        });
+        Ok(())
+    }
+
+    /// What the agent says, and the sink that feeds it where it is what the agent hears.
+    fn open_source(&self) -> Result<(Box<dyn Source>, Option<Box<dyn Sink>>), String> {
+        Ok(match &self.telephony.0.sound {
+            Sound::Echo => {
+                let (sink, source) = pipe(ECHO_SAMPLES);
+                (Box::new(source), Some(Box::new(sink)))
+            }
+            Sound::Tone(hz) => (Box::new(Tone::new(*hz)), None),
+            Sound::Play(name, bytes) => {
+                let source = WavSource::from_bytes(name, bytes.clone()).map_err(|e| e.to_string())?;
+                (Box::new(source.looped()), None)
+            }
+            Sound::Silence => (Box::new(Silence), None),
+        })
+    }
+
+    /// A WAV of what the agent hears. A call goes on without it where it cannot be made.
+    async fn open_recording(&self) -> Option<Box<dyn Sink>> {
+        let dir = self.telephony.0.record_dir.as_ref()?;
+        let CallSpec { chat_id, party_id, .. } = &self.spec;
+        let path = {
+            let mut recordings = self.telephony.0.recordings.lock().unwrap_or_else(PoisonError::into_inner);
+            let path = dir.join(format!("chat-{chat_id}-party-{party_id}-{}.wav", recordings.len() + 1));
+            recordings.push(path.clone());
+            path
+        };
+        match tokio::task::spawn_blocking(move || WavSink::create(path)).await {
+            Ok(Ok(sink)) => Some(Box::new(sink)),
+            Ok(Err(error)) => {
+                tracing::error!(%error, "the call is not recorded");
+                None
+            }
+            Err(error) => {
+                tracing::error!(%error, "the call is not recorded");
+                None
+            }
+        }
+    }
+
+    async fn close(&mut self) {
+        if let Some((media, _)) = self.media.take() {
+            let report = media.stop().await;
+            let heard = report.stats.receiver;
+            tracing::info!(
+                chat_id = self.spec.chat_id,
+                agent = self.spec.agent,
+                packets = heard.packets_received,
+                lost = heard.packets_lost,
+                "the call is over"
+            );
+            for problem in report.problems {
+                tracing::error!(chat_id = self.spec.chat_id, problem, "the recording");
+            }
+        }
+        self.peer.close().await;
+    }
+}

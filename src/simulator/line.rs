@@ -1,0 +1,629 @@
+//! One agent's telephone line: the signaling of calls between the agent and the client. A state machine without I/O.
+//!
+//! Inputs: a signaling message from the client ([`Line::signal`]), what the agent's WebRTC peer reports
+//! ([`Line::peer`]), timers that ran out ([`Line::timer`]), and the agent's own wishes ([`Line::call`],
+//! [`Line::hang_up`], [`Line::reject_next`], [`Line::close`]).
+//! Outputs: signaling messages to the client, commands to the peer, and timers to be set ([`LineOutput`]).
+//!
+//! An offer is asked of the peer before anybody wants a call (certificate, sockets and candidates take their time), so
+//! that it can go out in the moment it is wanted. Every call has a peer of its own; what an older one still says is
+//! passed over.
+
+use super::config::Rejection;
+use crate::api::signaling::IceCandidate;
+use crate::api::signaling::Signal;
+use std::time::Duration;
+
+/// Names one WebRTC peer of one agent.
+pub(super) type CallId = u64;
+
+/// The first thing a peer is to do.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Role {
+    /// Make an offer and keep it ready.
+    Offer,
+    /// Answer this offer of the client.
+    Answer(String),
+}
+
+/// What a running peer is told.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum CallCommand {
+    /// The client's answer to the peer's offer.
+    AcceptAnswer(String),
+    /// A further offer of the client, in a running call.
+    AcceptOffer(String),
+    /// A candidate of the client. May come before the descriptions are set.
+    AddCandidate(IceCandidate),
+    /// The call is over.
+    Close,
+}
+
+/// What a peer reports.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum CallEvent {
+    /// The offer is ready.
+    Offer(String),
+    /// The answer to the client's offer.
+    Answer(String),
+    /// A candidate was gathered.
+    Candidate(IceCandidate),
+    /// Media can flow.
+    Connected,
+    /// The call cannot be made, or is lost.
+    Failed(String),
+}
+
+/// What is to be done.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum LineOutput {
+    Send(Signal),
+    StartPeer(CallId, Role),
+    Command(CallId, CallCommand),
+    /// To be given back to [`Line::timer`] at that time.
+    Timer(Duration, LineTimer),
+}
+
+/// A timer of a line; one that is out of date does nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum LineTimer {
+    /// The agent has heard it ring long enough.
+    PickUp(u64),
+    /// The client did not answer the offer.
+    NoAnswer(CallId),
+    /// The agent has talked long enough.
+    HangUp(CallId),
+}
+
+/// How the agent treats calls.
+#[derive(Debug, Clone, Default)]
+pub(super) struct LineConfig {
+    pub answer_after: Duration,
+    pub reject: Option<Rejection>,
+    pub no_offer: bool,
+    pub hang_up_after: Option<Duration>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Idle,
+    /// The client asked for a call; the agent has not picked up. Holds the number of this request.
+    Ringing(u64),
+    /// The agent wants to offer, the peer is not ready.
+    Offering,
+    /// Waits for ANSWER_CALL since then.
+    Offered(Duration),
+    /// The client offered, the peer makes the answer.
+    Answering,
+    /// Descriptions are exchanged.
+    Up,
+}
+
+#[derive(Debug)]
+struct Peer {
+    id: CallId,
+    offer: Option<String>,
+    /// Candidates from before the client knew of the call.
+    held: Vec<IceCandidate>,
+    /// The client has this peer's description: candidates may follow it.
+    described: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct Line {
+    config: LineConfig,
+    state: State,
+    peer: Option<Peer>,
+    /// The base of peer ids, different for each line; the count makes them unique.
+    id_base: CallId,
+    count: u64,
+    reject_next: bool,
+    out: Vec<LineOutput>,
+}
+
+/// A client that gives no answer to an offer for so long is not there.
+const NO_ANSWER: Duration = Duration::from_secs(60);
+/// A REQUEST_CALL this soon after an offer crossed it on the way: it asks for the call that is being offered.
+const CROSSING: Duration = Duration::from_secs(3);
+
+impl Line {
+    /// A line with a first peer already asked for. Peers are numbered from `id_base` up; lines must be given bases a
+    /// billion apart.
+    pub fn new(config: LineConfig, id_base: CallId) -> Self {
+        let mut line =
+            Self { config, state: State::Idle, peer: None, id_base, count: 0, reject_next: false, out: Vec::new() };
+        line.start_peer(Role::Offer);
+        line
+    }
+
+    /// Takes what is to be done.
+    pub fn take_outputs(&mut self) -> Vec<LineOutput> {
+        std::mem::take(&mut self.out)
+    }
+
+    /// Whether a call is up or on its way.
+    pub fn is_busy(&self) -> bool {
+        self.state != State::Idle
+    }
+
+    /// A signaling message from the client.
+    pub fn signal(&mut self, signal: Signal, now: Duration) {
+        match signal {
+            Signal::RequestCall(_) => self.requested(now),
+            Signal::OfferCall(offer) if self.state == State::Up => {
+                self.command(CallCommand::AcceptOffer(offer.sdp));
+            }
+            Signal::OfferCall(offer) => match self.rejection() {
+                Some(rejection) => self.reject(rejection),
+                None => {
+                    self.drop_peer();
+                    self.start_peer(Role::Answer(offer.sdp));
+                    self.state = State::Answering;
+                }
+            },
+            Signal::AnswerCall(answer) if matches!(self.state, State::Offered(_)) => {
+                self.command(CallCommand::AcceptAnswer(answer.sdp));
+                self.state = State::Up;
+            }
+            Signal::IceCandidate(candidate)
+                if matches!(self.state, State::Offered(_) | State::Answering | State::Up) =>
+            {
+                self.command(CallCommand::AddCandidate(candidate));
+            }
+            Signal::EndCall(_) if self.is_busy() => {
+                self.send(Signal::end_call());
+                self.reset();
+            }
+            Signal::CallRejected(_) if self.is_busy() => self.reset(),
+            _ => {}
+        }
+    }
+
+    /// A report of a peer.
+    pub fn peer(&mut self, id: CallId, event: CallEvent, now: Duration) {
+        let Some(peer) = self.peer.as_mut().filter(|p| p.id == id) else { return };
+        match event {
+            CallEvent::Offer(sdp) => {
+                peer.offer = Some(sdp);
+                if self.state == State::Offering {
+                    self.offer(now);
+                }
+            }
+            CallEvent::Answer(sdp) if matches!(self.state, State::Answering | State::Up) => {
+                self.send(Signal::answer_call(sdp));
+                self.state = State::Up;
+                self.release_candidates();
+            }
+            CallEvent::Answer(_) => {}
+            CallEvent::Candidate(candidate) if peer.described => self.send(candidate.into()),
+            CallEvent::Candidate(candidate) => peer.held.push(candidate),
+            CallEvent::Connected => {
+                if let Some(after) = self.config.hang_up_after {
+                    self.out.push(LineOutput::Timer(now + after, LineTimer::HangUp(id)));
+                }
+            }
+            // Nobody has heard of this peer yet; a call that is wanted later starts a new one.
+            CallEvent::Failed(_) if matches!(self.state, State::Idle | State::Ringing(_)) => self.drop_peer(),
+            CallEvent::Failed(reason) => {
+                if self.state == State::Offering || self.state == State::Answering {
+                    self.send(Signal::call_rejected("500", reason));
+                } else {
+                    self.send(Signal::end_call());
+                }
+                self.reset();
+            }
+        }
+    }
+
+    /// A timer ran out.
+    pub fn timer(&mut self, timer: LineTimer, now: Duration) {
+        match timer {
+            LineTimer::PickUp(request) if self.state == State::Ringing(request) => match self.rejection() {
+                Some(rejection) => self.reject(rejection),
+                None => self.offer(now),
+            },
+            LineTimer::NoAnswer(id) if matches!(self.state, State::Offered(_)) && self.peer_is(id) => self.hang_up(),
+            LineTimer::HangUp(id) if self.peer_is(id) => self.hang_up(),
+            _ => {}
+        }
+    }
+
+    /// The agent calls the client.
+    pub fn call(&mut self, now: Duration) {
+        if !self.is_busy() {
+            self.offer(now);
+        }
+    }
+
+    /// The agent ends the call.
+    pub fn hang_up(&mut self) {
+        if self.is_busy() {
+            self.send(Signal::end_call());
+            self.reset();
+        }
+    }
+
+    /// The agent will refuse the next call.
+    pub fn reject_next(&mut self) {
+        self.reject_next = true;
+    }
+
+    /// The agent goes; a call that is up ends.
+    pub fn close(&mut self) {
+        if self.is_busy() {
+            self.send(Signal::end_call());
+        }
+        self.drop_peer();
+        self.state = State::Idle;
+    }
+
+    fn requested(&mut self, now: Duration) {
+        match self.state {
+            State::Ringing(_) | State::Offering => return,
+            State::Offered(since) if now < since + CROSSING => return,
+            // The client asks for a call it has already: it was started anew and knows nothing of the one before.
+            State::Offered(_) | State::Answering | State::Up => self.reset(),
+            State::Idle => {}
+        }
+        if self.config.no_offer {
+            return;
+        }
+        self.count += 1;
+        self.state = State::Ringing(self.count);
+        self.out.push(LineOutput::Timer(now + self.config.answer_after, LineTimer::PickUp(self.count)));
+    }
+
+    fn offer(&mut self, now: Duration) {
+        if self.peer.is_none() {
+            self.start_peer(Role::Offer);
+        }
+        let Some(peer) = &self.peer else { return };
+        match peer.offer.clone() {
+            None => self.state = State::Offering,
+            Some(sdp) => {
+                let id = peer.id;
+                self.state = State::Offered(now);
+                self.send(Signal::offer_call(sdp, false));
+                self.release_candidates();
+                self.out.push(LineOutput::Timer(now + NO_ANSWER, LineTimer::NoAnswer(id)));
+            }
+        }
+    }
+
+    fn rejection(&mut self) -> Option<Rejection> {
+        let once = std::mem::take(&mut self.reject_next);
+        self.config
+            .reject
+            .clone()
+            .or_else(|| once.then(|| Rejection { code: "603".into(), reason: "The agent declined the call".into() }))
+    }
+
+    fn reject(&mut self, rejection: Rejection) {
+        self.send(Signal::call_rejected(rejection.code, rejection.reason));
+        if self.is_busy() {
+            self.reset();
+        }
+    }
+
+    /// The client knows this peer's description: its candidates may go.
+    fn release_candidates(&mut self) {
+        let Some(peer) = &mut self.peer else { return };
+        peer.described = true;
+        for candidate in std::mem::take(&mut peer.held) {
+            self.send(candidate.into());
+        }
+    }
+
+    /// No call; a peer nobody has used yet is kept for the next one.
+    fn reset(&mut self) {
+        self.state = State::Idle;
+        if self.peer.as_ref().is_none_or(|p| p.described || p.offer.is_none()) {
+            self.drop_peer();
+            self.start_peer(Role::Offer);
+        }
+    }
+
+    fn start_peer(&mut self, role: Role) {
+        self.count += 1;
+        let id = self.id_base + self.count;
+        self.peer = Some(Peer { id, offer: None, held: Vec::new(), described: false });
+        self.out.push(LineOutput::StartPeer(id, role));
+    }
+
+    fn drop_peer(&mut self) {
+        if let Some(peer) = self.peer.take() {
+            self.out.push(LineOutput::Command(peer.id, CallCommand::Close));
+        }
+    }
+
+    fn peer_is(&self, id: CallId) -> bool {
+        self.peer.as_ref().is_some_and(|p| p.id == id)
+    }
+
+    fn command(&mut self, command: CallCommand) {
+        if let Some(peer) = &self.peer {
+            self.out.push(LineOutput::Command(peer.id, command));
+        }
+    }
+
+    fn send(&mut self, signal: Signal) {
+        self.out.push(LineOutput::Send(signal));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    const T0: Duration = Duration::ZERO;
+
+    fn candidate(n: u8) -> IceCandidate {
+        IceCandidate { candidate: format!("candidate:{n}"), ..Default::default() }
+    }
+
+    /// A line that has its first peer (number 1) and that peer's offer.
+    fn ready(config: LineConfig) -> Line {
+        let mut line = Line::new(config, 0);
+        assert_eq!(line.take_outputs(), [LineOutput::StartPeer(1, Role::Offer)]);
+        line.peer(1, CallEvent::Offer("v=0 agent".into()), T0);
+        assert!(line.take_outputs().is_empty());
+        line
+    }
+
+    /// Lets timers run out that are due, and gives everything else that comes out.
+    fn run(line: &mut Line, now: Duration) -> Vec<LineOutput> {
+        let mut rest = Vec::new();
+        loop {
+            let (due, other): (Vec<_>, Vec<_>) =
+                line.take_outputs().into_iter().partition(|o| matches!(o, LineOutput::Timer(at, _) if *at <= now));
+            rest.extend(other);
+            if due.is_empty() {
+                return rest;
+            }
+            for output in due {
+                if let LineOutput::Timer(_, timer) = output {
+                    line.timer(timer, now);
+                }
+            }
+        }
+    }
+
+    fn signals(outputs: &[LineOutput]) -> Vec<Signal> {
+        outputs.iter().filter_map(|o| if let LineOutput::Send(s) = o { Some(s.clone()) } else { None }).collect()
+    }
+
+    fn offered() -> Line {
+        let mut line = ready(LineConfig::default());
+        line.signal(Signal::request_call(false), T0);
+        run(&mut line, T0);
+        line
+    }
+
+    #[test]
+    fn a_prepared_offer_and_its_candidates_go_out_at_once() {
+        let mut line = ready(LineConfig::default());
+        line.peer(1, CallEvent::Candidate(candidate(1)), T0);
+        assert!(line.take_outputs().is_empty(), "no candidate before the offer");
+        line.signal(Signal::request_call(false), T0);
+        let out = signals(&run(&mut line, T0));
+        assert_eq!(out, [Signal::offer_call("v=0 agent", false), candidate(1).into()]);
+        line.peer(1, CallEvent::Candidate(candidate(2)), T0);
+        assert_eq!(signals(&run(&mut line, T0)), [candidate(2).into()]);
+    }
+
+    #[test]
+    fn an_offer_that_is_not_ready_goes_out_when_it_is() {
+        let mut line = Line::new(LineConfig::default(), 0);
+        line.signal(Signal::request_call(false), T0);
+        assert!(signals(&run(&mut line, T0)).is_empty());
+        line.peer(1, CallEvent::Offer("v=0".into()), T0);
+        assert_eq!(signals(&run(&mut line, T0)), [Signal::offer_call("v=0", false)]);
+    }
+
+    #[test]
+    fn an_answer_and_candidates_reach_the_peer() {
+        let mut line = offered();
+        line.signal(candidate(7).into(), T0);
+        line.signal(Signal::answer_call("v=0 client"), T0);
+        assert_eq!(
+            run(&mut line, T0),
+            [
+                LineOutput::Command(1, CallCommand::AddCandidate(candidate(7))),
+                LineOutput::Command(1, CallCommand::AcceptAnswer("v=0 client".into())),
+            ]
+        );
+    }
+
+    #[test]
+    fn an_answer_nobody_waits_for_is_passed_over() {
+        let mut line = ready(LineConfig::default());
+        line.signal(Signal::answer_call("v=0"), T0);
+        line.signal(candidate(1).into(), T0);
+        assert!(run(&mut line, T0).is_empty());
+    }
+
+    #[test]
+    fn end_call_is_answered_only_when_there_is_a_call() {
+        let mut line = ready(LineConfig::default());
+        line.signal(Signal::end_call(), T0);
+        assert!(run(&mut line, T0).is_empty());
+        let mut line = offered();
+        line.signal(Signal::end_call(), T0);
+        let out = run(&mut line, T0);
+        assert_eq!(signals(&out), [Signal::end_call()]);
+        assert!(out.contains(&LineOutput::Command(1, CallCommand::Close)));
+        line.signal(Signal::end_call(), T0);
+        assert!(run(&mut line, T0).is_empty());
+    }
+
+    #[test]
+    fn calls_follow_one_another() {
+        let mut line = offered();
+        line.signal(Signal::end_call(), T0);
+        let out = run(&mut line, T0);
+        let Some(LineOutput::StartPeer(next, Role::Offer)) = out.last() else { panic!("{out:?}") };
+        line.peer(1, CallEvent::Candidate(candidate(9)), T0);
+        assert!(run(&mut line, T0).is_empty(), "an old peer has nothing to say");
+        line.peer(*next, CallEvent::Offer("v=0 second".into()), T0);
+        line.signal(Signal::request_call(false), T0);
+        assert_eq!(signals(&run(&mut line, T0)), [Signal::offer_call("v=0 second", false)]);
+    }
+
+    #[test]
+    fn the_agent_picks_up_after_a_while() {
+        let wait = Duration::from_secs(5);
+        let mut line = ready(LineConfig { answer_after: wait, ..Default::default() });
+        line.signal(Signal::request_call(false), T0);
+        line.signal(Signal::request_call(false), T0);
+        let out = run(&mut line, wait - Duration::from_millis(1));
+        assert!(matches!(out[..], [LineOutput::Timer(at, _)] if at == wait), "{out:?}");
+        let LineOutput::Timer(_, timer) = out[0] else { unreachable!() };
+        line.timer(timer, wait);
+        assert_eq!(signals(&run(&mut line, wait)).len(), 1);
+    }
+
+    #[test]
+    fn a_request_taken_back_while_it_rings_gets_no_offer() {
+        let wait = Duration::from_secs(5);
+        let mut line = ready(LineConfig { answer_after: wait, ..Default::default() });
+        line.signal(Signal::request_call(false), T0);
+        let out = run(&mut line, T0);
+        let LineOutput::Timer(_, timer) = out[0] else { panic!("{out:?}") };
+        line.signal(Signal::end_call(), T0);
+        run(&mut line, T0);
+        line.timer(timer, wait);
+        assert!(signals(&run(&mut line, wait)).is_empty());
+    }
+
+    #[test]
+    fn a_rejecting_agent_says_why() {
+        let reject = Some(Rejection { code: "486".into(), reason: "busy".into() });
+        let mut line = ready(LineConfig { reject, ..Default::default() });
+        for _ in 0..2 {
+            line.signal(Signal::request_call(false), T0);
+            assert_eq!(signals(&run(&mut line, T0)), [Signal::call_rejected("486", "busy")]);
+        }
+    }
+
+    #[test]
+    fn an_agent_may_reject_one_call_only() {
+        let mut line = ready(LineConfig::default());
+        line.reject_next();
+        line.signal(Signal::request_call(false), T0);
+        assert_eq!(signals(&run(&mut line, T0))[0].name(), "CALL_REJECTED");
+        line.signal(Signal::request_call(false), T0);
+        assert_eq!(signals(&run(&mut line, T0))[0].name(), "OFFER_CALL");
+    }
+
+    #[test]
+    fn an_agent_without_offers_stays_silent() {
+        let mut line = ready(LineConfig { no_offer: true, ..Default::default() });
+        line.signal(Signal::request_call(false), T0);
+        assert!(run(&mut line, T0).is_empty());
+    }
+
+    #[test]
+    fn the_agent_hangs_up_after_the_call_connected() {
+        let talk = Duration::from_secs(3);
+        let mut line = ready(LineConfig { hang_up_after: Some(talk), ..Default::default() });
+        line.call(T0);
+        line.signal(Signal::answer_call("v=0"), T0);
+        run(&mut line, T0);
+        line.peer(1, CallEvent::Connected, T0);
+        line.peer(1, CallEvent::Connected, T0);
+        let timers: Vec<_> = run(&mut line, T0);
+        for output in timers {
+            let LineOutput::Timer(at, timer) = output else { panic!("{output:?}") };
+            assert_eq!(at, talk);
+            line.timer(timer, talk);
+        }
+        assert_eq!(signals(&run(&mut line, talk)), [Signal::end_call()]);
+    }
+
+    #[test]
+    fn a_client_that_lost_its_call_gets_a_new_one() {
+        let mut line = offered();
+        line.signal(Signal::answer_call("v=0"), T0);
+        run(&mut line, T0);
+        line.signal(Signal::request_call(false), T0);
+        let out = run(&mut line, T0);
+        assert!(out.contains(&LineOutput::Command(1, CallCommand::Close)));
+        assert!(signals(&out).is_empty());
+        let id = out.iter().find_map(|o| if let LineOutput::StartPeer(id, _) = o { Some(*id) } else { None }).unwrap();
+        line.peer(id, CallEvent::Offer("v=0 new".into()), T0);
+        assert_eq!(signals(&run(&mut line, T0)), [Signal::offer_call("v=0 new", false)]);
+    }
+
+    #[test]
+    fn a_request_that_crosses_the_offer_changes_nothing() {
+        let mut line = ready(LineConfig::default());
+        line.call(T0);
+        run(&mut line, T0);
+        line.signal(Signal::request_call(false), Duration::from_millis(50));
+        assert!(run(&mut line, T0).is_empty());
+    }
+
+    #[test]
+    fn a_client_may_offer_itself() {
+        let mut line = ready(LineConfig::default());
+        line.signal(Signal::offer_call("v=0 client", false), T0);
+        let out = run(&mut line, T0);
+        let id = out
+            .iter()
+            .find_map(|o| match o {
+                LineOutput::StartPeer(id, Role::Answer(sdp)) if sdp == "v=0 client" => Some(*id),
+                _ => None,
+            })
+            .unwrap();
+        line.peer(id, CallEvent::Candidate(candidate(1)), T0);
+        line.peer(id, CallEvent::Answer("v=0 agent".into()), T0);
+        assert_eq!(signals(&run(&mut line, T0)), [Signal::answer_call("v=0 agent"), candidate(1).into()]);
+        line.signal(Signal::offer_call("v=0 again", false), T0);
+        assert_eq!(run(&mut line, T0), [LineOutput::Command(id, CallCommand::AcceptOffer("v=0 again".into()))]);
+    }
+
+    #[test]
+    fn a_peer_that_fails_ends_the_call() {
+        let mut line = offered();
+        line.peer(1, CallEvent::Failed("no route".into()), T0);
+        assert_eq!(signals(&run(&mut line, T0)), [Signal::end_call()]);
+        assert!(!line.is_busy());
+    }
+
+    #[test]
+    fn a_peer_that_fails_unused_is_replaced_when_a_call_is_wanted() {
+        let mut line = Line::new(LineConfig::default(), 0);
+        line.peer(1, CallEvent::Failed("no socket".into()), T0);
+        line.take_outputs();
+        line.signal(Signal::request_call(false), T0);
+        let out = run(&mut line, T0);
+        assert!(matches!(out[..], [LineOutput::StartPeer(_, Role::Offer)]), "{out:?}");
+    }
+
+    #[test]
+    fn a_peer_that_cannot_make_an_offer_rejects_the_call() {
+        let mut line = Line::new(LineConfig::default(), 0);
+        line.signal(Signal::request_call(false), T0);
+        run(&mut line, T0);
+        line.peer(1, CallEvent::Failed("no socket".into()), T0);
+        assert_eq!(signals(&run(&mut line, T0)), [Signal::call_rejected("500", "no socket")]);
+    }
+
+    #[test]
+    fn an_offer_without_an_answer_is_taken_back() {
+        let mut line = offered();
+        line.timer(LineTimer::NoAnswer(1), NO_ANSWER);
+        assert_eq!(signals(&run(&mut line, NO_ANSWER)), [Signal::end_call()]);
+    }
+
+    #[test]
+    fn closing_ends_the_call_and_the_peer() {
+        let mut line = offered();
+        line.close();
+        assert_eq!(
+            run(&mut line, T0),
+            [LineOutput::Send(Signal::end_call()), LineOutput::Command(1, CallCommand::Close)]
+        );
+    }
+}
