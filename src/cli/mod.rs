@@ -1,4 +1,5 @@
 //! cli
+pub mod chat;
 pub mod demo;
 pub mod ladder;
 pub mod place;

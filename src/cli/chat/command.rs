@@ -362,14 +362,18 @@ mod tests {
     fn a_place_must_be_on_earth() {
         let place = Command::Location { latitude: 52.5, longitude: -13.25, url: None };
         assert_eq!(one("/location 52.5, -13.25"), place);
-        for line in ["/location", "/location 91 0", "/location 0 181", "/location NaN 0", "/location a b", "/location 1 2 3 4"] {
+        for line in
+            ["/location", "/location 91 0", "/location 0 181", "/location NaN 0", "/location a b", "/location 1 2 3 4"]
+        {
             assert!(problem(line).contains("degrees"), "{line}");
         }
     }
 
     #[test]
     fn what_follows_a_command_is_checked() {
-        for line in ["/typing x", "/call me", "/cobrowse", "/cobrowse accept x", "/accept now", "/save a b c", "/file", "/page"] {
+        for line in
+            ["/typing x", "/call me", "/cobrowse", "/cobrowse accept x", "/accept now", "/save a b c", "/file", "/page"]
+        {
             assert!(problem(line).contains("usage: /"), "{line}");
         }
         assert_eq!(one("/decline in a meeting"), Command::Decline("in a meeting".into()));

@@ -114,6 +114,17 @@ impl Forms {
         self.0.retain(|f| (f.secure, &f.id, &f.name) != (form.secure, &form.id, &form.name));
     }
 
+    /// An answer did not get through: the form is open again.
+    pub fn not_sent(&mut self, event: &ClientEvent) {
+        let (id, name, secure) = match event {
+            ClientEvent::FormData(form) => (&form.form_request_id, &form.form_name, false),
+            ClientEvent::SecureFormData(form) => (&form.form_request_id, &form.form_name, true),
+            ClientEvent::SecureFormCancel(form) => (&form.form_request_id, &None, true),
+            _ => return,
+        };
+        self.asked(FormRequest { id: id.clone(), name: name.clone(), secure, ..Default::default() });
+    }
+
     fn asked(&mut self, form: FormRequest) {
         self.done(&form);
         self.0.push(form);
@@ -196,7 +207,9 @@ fn field(name: Option<&String>, item: &Value) -> Option<Field> {
                 name,
                 label: text(&["label", "title", "display_name", "caption"]),
                 kind: text(&["type", "field_type"]),
-                required: ["required", "mandatory"].iter().any(|k| map.get(*k).and_then(scalar).as_deref() == Some("true")),
+                required: ["required", "mandatory"]
+                    .iter()
+                    .any(|k| map.get(*k).and_then(scalar).as_deref() == Some("true")),
                 options: options.into_iter().flatten().take(MOST_FIELDS).filter_map(option).collect(),
             })
         }
@@ -344,7 +357,9 @@ mod tests {
         for (id, name) in [("1", "contact"), ("2", "survey")] {
             forms.watch(&event(json!({ "event": "chat_session_form_show", "form_request_id": id, "form_name": name })));
         }
-        forms.watch(&event(json!({ "event": "chat_session_secure_form_show", "form_request_id": 3, "form_id": "card" })));
+        forms.watch(&event(
+            json!({ "event": "chat_session_secure_form_show", "form_request_id": 3, "form_id": "card" }),
+        ));
         let id = |forms: &Forms, secure, name| forms.find(secure, name).and_then(|f| f.id.clone());
         assert_eq!(id(&forms, false, None).as_deref(), Some("2"));
         assert_eq!(id(&forms, false, Some("contact")).as_deref(), Some("1"));
@@ -396,7 +411,10 @@ mod tests {
 
     #[test]
     fn an_unreadable_value_file_is_told_by_line_number_alone() {
-        assert_eq!(read_values("\n card = 41=11 \n\ncvc=1\n").unwrap(), *json!({ "card": "41=11", "cvc": "1" }).as_object().unwrap());
+        assert_eq!(
+            read_values("\n card = 41=11 \n\ncvc=1\n").unwrap(),
+            *json!({ "card": "41=11", "cvc": "1" }).as_object().unwrap()
+        );
         let error = read_values("a=1\nsecret\n").unwrap_err();
         assert!(error.contains("line 2") && !error.contains("secret"), "{error}");
         assert!(read_values(" \n").is_err());

@@ -18,10 +18,10 @@ pub type Objects = Vec<Value>;
 pub fn chat(event: &ChatEvent, state: &PhoneState) -> Objects {
     vec![match event {
         ChatEvent::Opened { chat, resumed } => json!({
-            "event": "opened", "chat_id": chat.chat_id, "resumed": resumed, "state": chat.state, "ewt_s": seconds(&chat.ewt),
+            "event": "chat_opened", "chat_id": chat.chat_id, "resumed": resumed, "state": chat.state, "ewt_s": seconds(&chat.ewt),
         }),
         ChatEvent::Restored { parties, events, complete } => {
-            let present: Vec<_> = parties.iter().map(|p| party(Some(&p.id), state)).collect();
+            let present: Vec<_> = parties.iter().map(|p| json!({ "party_id": p.id, "name": p.name() })).collect();
             let mut all =
                 vec![json!({ "event": "history", "complete": complete, "parties": present, "events": events.len() })];
             all.extend(events.iter().filter_map(|past| {
@@ -33,36 +33,47 @@ pub fn chat(event: &ChatEvent, state: &PhoneState) -> Objects {
         }
         ChatEvent::Server { event, own } => return server(event, *own, state).into_iter().collect(),
         ChatEvent::Signal { .. } => return Vec::new(),
+        // Told when it passes.
+        ChatEvent::Sent { event: ClientEvent::Signaling(_) } => return Vec::new(),
         ChatEvent::Sent { event } => sent(event),
         ChatEvent::SendFailed { event, error } => {
-            json!({ "event": "send_failed", "kind": event.name(), "error": error.to_string() })
+            json!({ "event": "send_failed", "kind": event.name(), "message": error.to_string() })
         }
         ChatEvent::Reconnecting { operation, attempt, delay, message } => json!({
             "event": "reconnecting", "operation": operation.to_string(), "attempt": attempt,
-            "delay_ms": delay.as_millis() as u64, "error": message,
+            "delay_ms": delay.as_millis() as u64, "message": message,
         }),
         ChatEvent::Reconnected => json!({ "event": "reconnected" }),
-        ChatEvent::Ended { reason } => json!({ "event": "ended", "reason": reason.to_string(), "ok": is_fine(reason) }),
+        ChatEvent::Ended { reason } => {
+            json!({ "event": "chat_ended", "reason": reason.to_string(), "ok": is_fine(reason) })
+        }
     }]
 }
 
 fn server(event: &ServerEvent, own: bool, state: &PhoneState) -> Option<Value> {
-    let from = |id: &Option<String>| if own { json!("self") } else { party(id.as_ref(), state) };
+    let id = |id: Option<&String>| json!(id);
+    let name = |id: Option<&String>| json!(id.filter(|_| !own).map(|id| state.party_name(id)));
     let (mut object, at) = match event {
         ServerEvent::Message(m) => (
-            json!({ "event": "message", "from": from(&m.party_id), "text": m.plain_text(), "msg_id": m.msg_id }),
+            json!({ "event": "message", "party_id": id(m.party_id.as_ref()), "name": name(m.party_id.as_ref()), "text": m.plain_text(), "msg_id": m.msg_id }),
             m.timestamp,
         ),
-        ServerEvent::Typing(t) => (json!({ "event": "typing", "from": from(&t.party_id) }), t.timestamp),
-        ServerEvent::NotTyping(t) => (json!({ "event": "not_typing", "from": from(&t.party_id) }), t.timestamp),
-        ServerEvent::Status(s) => (json!({ "event": "status", "state": s.state, "ewt_s": seconds(&s.ewt) }), None),
+        ServerEvent::Typing(t) => (
+            json!({ "event": "typing", "party_id": id(t.party_id.as_ref()), "name": name(t.party_id.as_ref()) }),
+            t.timestamp,
+        ),
+        ServerEvent::NotTyping(t) => (
+            json!({ "event": "not_typing", "party_id": id(t.party_id.as_ref()), "name": name(t.party_id.as_ref()) }),
+            t.timestamp,
+        ),
+        ServerEvent::Status(s) => (json!({ "event": "chat_status", "state": s.state, "ewt_s": seconds(&s.ewt) }), None),
         ServerEvent::Ended(_) => (json!({ "event": "session_ended" }), None),
         ServerEvent::PartyJoined(p) => (
-            json!({ "event": "party_joined", "party": party(Some(&p.party_id), state), "type": p.party_type }),
+            json!({ "event": "party_joined", "party_id": p.party_id, "name": name(Some(&p.party_id)), "type": p.party_type }),
             p.timestamp,
         ),
         ServerEvent::PartyLeft(p) => {
-            (json!({ "event": "party_left", "party": party(Some(&p.party_id), state) }), p.timestamp)
+            (json!({ "event": "party_left", "party_id": p.party_id, "name": name(Some(&p.party_id)) }), p.timestamp)
         }
         ServerEvent::FormShow(form) => (form_object(&form.into()), form.timestamp),
         ServerEvent::SecureFormShow(form) => (form_object(&form.into()), form.timestamp),
@@ -70,29 +81,32 @@ fn server(event: &ServerEvent, own: bool, state: &PhoneState) -> Option<Value> {
         ServerEvent::InactivityTimeout(w) => (json!({ "event": "inactivity_timeout", "text": w.msg }), w.timestamp),
         ServerEvent::File(f) => (
             json!({
-                "event": "file", "from": from(&f.party_id.clone().or_else(|| f.session_id.clone())),
+                "event": "file", "party_id": id(f.party_id.as_ref().or(f.session_id.as_ref())), "name": name(f.party_id.as_ref().or(f.session_id.as_ref())),
                 "file_id": f.file_id, "file_type": f.file_type, "file_name": f.file_name, "msg_id": f.msg_id,
             }),
             f.timestamp,
         ),
         ServerEvent::Location(l) => (
             json!({
-                "event": "location", "from": from(&l.party_id), "latitude": l.latitude, "longitude": l.longitude,
+                "event": "location", "party_id": id(l.party_id.as_ref()), "name": name(l.party_id.as_ref()), "latitude": l.latitude, "longitude": l.longitude,
                 "url": l.url, "msg_id": l.msg_id,
             }),
             l.timestamp,
         ),
-        ServerEvent::CobrowsingRequested(c) => {
-            (json!({ "event": "cobrowsing_requested", "from": from(&c.party_id) }), c.timestamp)
-        }
+        ServerEvent::CobrowsingRequested(c) => (
+            json!({ "event": "cobrowsing_requested", "party_id": id(c.party_id.as_ref()), "name": name(c.party_id.as_ref()) }),
+            c.timestamp,
+        ),
         ServerEvent::Info(i) => (json!({ "event": "info", "service_name": i.service_name }), i.timestamp),
         ServerEvent::CaseSet(c) => (json!({ "event": "case_set", "case_id": c.case_id }), c.timestamp),
-        ServerEvent::MessageDelivered(d) => {
-            (json!({ "event": "delivered", "ref_msg_id": d.ref_msg_id, "from": from(&d.party_id) }), d.timestamp)
-        }
-        ServerEvent::MessageRead(d) => {
-            (json!({ "event": "read", "ref_msg_id": d.ref_msg_id, "from": from(&d.party_id) }), d.timestamp)
-        }
+        ServerEvent::MessageDelivered(d) => (
+            json!({ "event": "delivered", "ref_msg_id": d.ref_msg_id, "party_id": id(d.party_id.as_ref()), "name": name(d.party_id.as_ref()) }),
+            d.timestamp,
+        ),
+        ServerEvent::MessageRead(d) => (
+            json!({ "event": "read", "ref_msg_id": d.ref_msg_id, "party_id": id(d.party_id.as_ref()), "name": name(d.party_id.as_ref()) }),
+            d.timestamp,
+        ),
         ServerEvent::Signaling(_) => return None,
         ServerEvent::Unknown(raw) => {
             let mut raw: Map<String, Value> = raw.clone();
@@ -132,16 +146,13 @@ fn sent(event: &ClientEvent) -> Value {
             object["form_request_id"] = form.form_request_id.clone().into();
             object["form_name"] = form.form_name.clone().into();
         }
-        ClientEvent::Signaling(signaling) => object["signal"] = signaling.data.name().into(),
         _ => {}
     }
     object
 }
 
 fn form_object(form: &FormRequest) -> Value {
-    let field = |f: &Field| {
-        json!({ "name": f.name, "label": f.label, "type": f.kind, "required": f.required, "options": f.options })
-    };
+    let field = |f: &Field| json!({ "name": f.name, "label": f.label, "type": f.kind, "required": f.required, "options": f.options });
     json!({
         "event": if form.secure { "secure_form" } else { "form" }, "form_request_id": form.id, "form_name": form.name,
         "timeout_s": form.timeout_s, "fields": form.fields.iter().map(field).collect::<Vec<_>>(),
@@ -150,35 +161,31 @@ fn form_object(form: &FormRequest) -> Value {
 
 /// The object for an event of the call.
 pub fn call(event: &CallEvent, state: &PhoneState) -> Value {
-    let who = |id: &Option<String>| party(id.as_ref(), state);
+    let name = |id: &Option<String>| id.as_ref().map(|id| state.party_name(id));
     match event {
         CallEvent::Requesting { party_id, video } => {
-            json!({ "event": "call_requesting", "party": party(Some(party_id), state), "video": video })
+            json!({ "event": "call_requesting", "party_id": party_id, "name": state.party_name(party_id), "video": video })
         }
         CallEvent::Ringing { party_id, video } => {
-            json!({ "event": "call_ringing", "party": who(party_id), "video": video })
+            json!({ "event": "call_ringing", "party_id": party_id, "name": name(party_id), "video": video })
         }
         CallEvent::Offered { party_id, video } => {
-            json!({ "event": "call_offered", "party": who(party_id), "video": video })
+            json!({ "event": "call_offered", "party_id": party_id, "name": name(party_id), "video": video })
         }
         CallEvent::Answered => json!({ "event": "call_answered" }),
         CallEvent::Connected => json!({ "event": "call_connected" }),
         CallEvent::Disconnected => json!({ "event": "call_disconnected" }),
         CallEvent::Reconnected => json!({ "event": "call_reconnected" }),
-        CallEvent::MediaFlowing => json!({ "event": "call_media" }),
+        CallEvent::MediaFlowing => json!({ "event": "call_media_flowing" }),
         CallEvent::Renegotiating => json!({ "event": "call_renegotiating" }),
-        CallEvent::RenegotiationFailed { error } => json!({ "event": "call_renegotiation_failed", "error": error }),
+        CallEvent::RenegotiationFailed { error } => json!({ "event": "call_renegotiation_failed", "message": error }),
         CallEvent::DeclinedBusy { party_id } => {
-            json!({ "event": "call_declined_busy", "party": party(Some(party_id), state) })
+            json!({ "event": "call_declined_busy", "party_id": party_id, "name": state.party_name(party_id) })
         }
         CallEvent::Ended(end) => {
             json!({ "event": "call_ended", "outcome": end.outcome, "reason": end.reason, "code": end.code })
         }
     }
-}
-
-fn party(id: Option<&String>, state: &PhoneState) -> Value {
-    id.map_or(Value::Null, |id| json!({ "id": id, "name": state.party_name(id) }))
 }
 
 fn seconds(ewt: &Option<String>) -> Option<f64> {

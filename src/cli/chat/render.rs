@@ -86,13 +86,17 @@ pub struct Renderer {
     typing: HashSet<String>,
     /// Ids of own messages that were shown, oldest forgotten all at once.
     own: HashSet<String>,
-    /// Whether own messages are on the screen already, where they were typed.
-    pub echoed: bool,
-    /// Whether somebody can be asked for an answer to a call.
-    pub interactive: bool,
+    echoed: bool,
+    interactive: bool,
 }
 
 impl Renderer {
+    /// `echoed`: own messages are on the screen already, where they were typed. `interactive`: somebody can be asked for
+    /// an answer to a call.
+    pub fn new(echoed: bool, interactive: bool) -> Self {
+        Self { echoed, interactive, ..Self::default() }
+    }
+
     /// The lines for an event of the chat; `state` is the one that goes with it.
     pub fn chat(&mut self, event: &ChatEvent, state: &PhoneState) -> Vec<Line> {
         match event {
@@ -156,9 +160,9 @@ impl Renderer {
                 let new = self.typing.insert(typing.party_id.clone().unwrap_or_default());
                 if new && !own && !past { line(None, format!("{} is typing", name(&typing.party_id))) } else { None }
             }
+            // Most often a message follows, which says it.
             ServerEvent::NotTyping(typing) => {
-                let was = self.typing.remove(typing.party_id.as_deref().unwrap_or_default());
-                let _ = was; // the message that follows says it
+                self.typing.remove(typing.party_id.as_deref().unwrap_or_default());
                 None
             }
             ServerEvent::Status(s) => line(None, status(&s.state, s.ewt.as_deref())),
@@ -178,7 +182,9 @@ impl Renderer {
             ServerEvent::FormShow(form) => line(form.timestamp, form_line(&form.into())),
             ServerEvent::SecureFormShow(form) => line(form.timestamp, form_line(&form.into())),
             ServerEvent::TimeoutWarning(w) => line(w.timestamp, or(&w.msg, "the chat ends soon if you say nothing")),
-            ServerEvent::InactivityTimeout(w) => line(w.timestamp, or(&w.msg, "the chat ended: nothing was said for too long")),
+            ServerEvent::InactivityTimeout(w) => {
+                line(w.timestamp, or(&w.msg, "the chat ended: nothing was said for too long"))
+            }
             ServerEvent::File(file) => {
                 let kind = text::inline(file.file_type.as_deref().unwrap_or("file"));
                 let called = file.file_name.as_deref().map(|n| format!(" \"{}\"", text::inline(n))).unwrap_or_default();
@@ -203,13 +209,16 @@ impl Renderer {
                 c.timestamp,
                 format!("{} asks to browse together: /cobrowse accept, or /cobrowse decline", name(&c.party_id)),
             ),
-            ServerEvent::Info(i) => {
-                line(i.timestamp, format!("the service is {}", or(i.service_name.as_deref().unwrap_or_default(), "not named")))
-            }
+            ServerEvent::Info(i) => line(
+                i.timestamp,
+                format!("the service is {}", or(i.service_name.as_deref().unwrap_or_default(), "not named")),
+            ),
             ServerEvent::CaseSet(c) => {
                 line(c.timestamp, format!("the case is {}", or(c.case_id.as_deref().unwrap_or_default(), "not named")))
             }
-            ServerEvent::MessageDelivered(d) => line(d.timestamp, format!("your message reached {}", name(&d.party_id))),
+            ServerEvent::MessageDelivered(d) => {
+                line(d.timestamp, format!("your message reached {}", name(&d.party_id)))
+            }
             ServerEvent::MessageRead(d) => line(d.timestamp, format!("{} read your message", name(&d.party_id))),
             ServerEvent::Signaling(_) => None,
             // The client's own events in the history, which the server has no counterpart for.
@@ -238,13 +247,24 @@ impl Renderer {
             }
             ClientEvent::FormData(form) => {
                 let fields: Vec<_> = form.data.keys().map(|k| text::inline(k)).collect();
-                notice(format!("you answered the form {}: {}", quoted(&form.form_name), or(&fields.join(", "), "empty")))
+                notice(format!(
+                    "you answered the form {}: {}",
+                    quoted(&form.form_name),
+                    or(&fields.join(", "), "empty")
+                ))
             }
-            ClientEvent::SecureFormData(form) => notice(format!("you answered the secure form {}", quoted(&form.form_name))),
+            ClientEvent::SecureFormData(form) => {
+                notice(format!("you answered the secure form {}", quoted(&form.form_name)))
+            }
             ClientEvent::SecureFormCancel(_) => notice("you declined the secure form".into()),
             ClientEvent::File(file) => {
                 let name = file.file_name.as_deref().unwrap_or(&file.file_id);
-                notice(format!("you sent the {} \"{}\" (id {})", file.file_type, text::inline(name), text::inline(&file.file_id)))
+                notice(format!(
+                    "you sent the {} \"{}\" (id {})",
+                    file.file_type,
+                    text::inline(name),
+                    text::inline(&file.file_id)
+                ))
             }
             ClientEvent::Location(place) => {
                 let (n, e) = (place.latitude.unwrap_or_default(), place.longitude.unwrap_or_default());
