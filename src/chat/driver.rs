@@ -61,8 +61,8 @@ impl ChatDriver {
         self.carry_out();
     }
 
-    /// The next event; `None` after [`ChatEvent::Ended`]. The session goes on only while this is awaited. Cancel safe: an
-    /// event is not lost when the future is dropped.
+    /// The next event; `None` after [`ChatEvent::Ended`]. The session goes on only while this is awaited; before
+    /// [`Command::Open`] it waits. Cancel safe: an event is not lost when the future is dropped.
     pub async fn next(&mut self) -> Option<ChatEvent> {
         loop {
             self.carry_out();

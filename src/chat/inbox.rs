@@ -136,7 +136,7 @@ fn is_signaling(event: &ServerEvent) -> bool {
 /// Gives every event of one answer the time, in ms, that it is ordered by.
 fn with_order(events: Vec<ServerEvent>, last_signaling: Option<i64>, latest: Option<i64>) -> Vec<(i64, ServerEvent)> {
     const SECOND: i64 = 1000;
-    let first = events.iter().filter(|e| !is_signaling(e)).find_map(|e| timestamp_of(e));
+    let first = events.iter().filter(|e| !is_signaling(e)).find_map(timestamp_of);
     // What comes before the first known time goes with it; without any the answer goes behind all that came earlier.
     let mut previous = first.map(Timestamp::as_millis).or(latest).unwrap_or(i64::MIN);
     let mut signaling = last_signaling.unwrap_or(i64::MIN);
@@ -148,7 +148,8 @@ fn with_order(events: Vec<ServerEvent>, last_signaling: Option<i64>, latest: Opt
         } else {
             match timestamp_of(&event).map(Timestamp::as_millis) {
                 None => previous,
-                Some(ms) if ms % SECOND == 0 => previous.clamp(ms, ms.saturating_add(SECOND - 1)),
+                // A time in whole seconds says no more than the second.
+                Some(ms) if ms % SECOND == 0 && (ms..ms.saturating_add(SECOND)).contains(&previous) => previous,
                 Some(ms) => ms,
             }
         };

@@ -191,3 +191,10 @@ fn history_is_ordered_by_time_and_not_brought_again_by_the_poll() {
     assert_eq!(labels(inbox.restore(events(history.clone()), now)), ["1", "2"]);
     assert!(handed_on(&mut inbox, history, after(now, 5_000)).is_empty());
 }
+
+#[test]
+fn a_time_in_whole_seconds_orders_by_the_second() {
+    let (mut inbox, now) = (Inbox::default(), Instant::now());
+    let answer = json!([message("3", json!(T + 3000)), message("1", json!(T)), message("2", json!(T + 500))]);
+    assert_eq!(handed_on(&mut inbox, answer, now), ["1", "2", "3"]);
+}

@@ -81,16 +81,16 @@ impl Outbox {
         Self { lanes: Default::default(), limit, batch: batch.max(1), last_ordinal: 0 }
     }
 
-    /// Queues an event. The end of a conversation always finds room.
-    pub fn push(&mut self, mut event: ClientEvent) -> Result<(), (ClientEvent, SendError)> {
+    /// Queues an event; gives it back, and why, when there is no room. The end of a conversation always finds room.
+    pub fn push(&mut self, mut event: ClientEvent) -> Option<(ClientEvent, SendError)> {
         let lane = if matches!(event, ClientEvent::Signaling(_)) { Lane::Signaling } else { Lane::Conversation };
         let waiting = self.lane(lane).events.len();
         set_msg_id(&mut event, String::new());
         if waiting >= self.limit && !is_last_word(&event) {
-            return Err((event, SendError::QueueFull { waiting }));
+            return Some((event, SendError::QueueFull { waiting }));
         }
         self.lane(lane).events.push_back(event);
-        Ok(())
+        None
     }
 
     /// The next events of a lane to send, if it may send now and has any.
@@ -171,9 +171,9 @@ impl Outbox {
         self.lanes.iter().all(|q| q.events.is_empty())
     }
 
-    /// When a lane may send again.
-    pub fn waits_until(&self) -> Option<Instant> {
-        self.lanes.iter().filter_map(|q| q.request.waits_until()).min()
+    /// When each lane that waits may send again.
+    pub fn waits_until(&self) -> impl Iterator<Item = Instant> {
+        self.lanes.iter().filter_map(|q| q.request.waits_until())
     }
 
     /// Goes on from the message ids of a history.

@@ -5,17 +5,14 @@ use super::request::Request;
 use rand::rngs::StdRng;
 use std::time::{Duration, Instant};
 
-/// An answer without news that comes sooner was not held by the server.
-const QUICK: Duration = Duration::from_secs(1);
-
-/// So many quick answers without news in a row are no reason to slow down.
+/// So many answers without news in a row, each sooner than [`SPACING_LONGEST`], are no reason to slow down.
 const QUICK_FREE: u32 = 3;
 
-/// The first pause, which doubles.
-const PAUSE_FIRST: Duration = Duration::from_millis(50);
+/// The first spacing from one poll's start to the next, which doubles.
+const SPACING_FIRST: Duration = Duration::from_millis(50);
 
-/// The longest pause: two polls a second against a server that never holds one, and half a second of delay at most.
-const PAUSE_LONGEST: Duration = Duration::from_millis(500);
+/// The longest spacing: two polls a second against a server that never holds one, and half a second of delay at most.
+const SPACING_LONGEST: Duration = Duration::from_millis(500);
 
 /// The pause after the server said that it still holds another poll.
 const BUSY_PAUSE: std::ops::RangeInclusive<Duration> = Duration::from_millis(300)..=Duration::from_secs(1);
@@ -35,13 +32,13 @@ impl Poll {
     /// It was answered after `took`, with so many new events. Whether it had failed before.
     pub fn succeed(&mut self, took: Duration, news: usize, now: Instant) -> bool {
         // A proxy that answers from its cache brings events, but no news.
-        self.quick = if news == 0 && took < QUICK { self.quick.saturating_add(1) } else { 0 };
+        self.quick = if news == 0 && took < SPACING_LONGEST { self.quick.saturating_add(1) } else { 0 };
         self.refusals = 0;
-        let pause = match self.quick.checked_sub(QUICK_FREE + 1) {
+        let spacing = match self.quick.checked_sub(QUICK_FREE + 1) {
             None => Duration::ZERO,
-            Some(n) => PAUSE_FIRST.saturating_mul(1 << n.min(10)).min(PAUSE_LONGEST),
+            Some(n) => SPACING_FIRST.saturating_mul(1 << n.min(10)).min(SPACING_LONGEST),
         };
-        self.request.wait(now, pause);
+        self.request.wait(now, spacing.saturating_sub(took));
         self.request.succeed()
     }
 

@@ -49,49 +49,25 @@
 //! `End` and `Shutdown` begin a bounded wait for the outbox to empty; what is sent after them is refused.
 //! How events are merged is in [`super::inbox`], how they are sent in [`super::outbox`].
 
-use super::identity;
+mod closing;
+mod config;
+mod incoming;
+
+pub use config::SessionConfig;
+
 use super::inbox::Inbox;
-use super::io::{Action, ChatEvent, Command, EndReason, Failure, HistoryEvent, Operation, SendError};
+use super::io::{Action, ChatEvent, Command, EndReason, Failure, Operation, SendError};
 use super::outbox::{self, Lane, Outbox};
 use super::parties::Parties;
 use super::poll::Poll;
 use super::request::Request;
-use crate::api::event::{ClientDisconnect, ClientEnd};
+use crate::api::event::ClientDisconnect;
 use crate::api::types::{Chat, ChatRequest, SessionState};
 use crate::api::{ClientEvent, ServerEvent};
+use closing::{ClosedBy, Closing};
 use rand::{SeedableRng, rngs::StdRng};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
-
-/// The limits of a session.
-#[derive(Debug, Clone, PartialEq)]
-pub struct SessionConfig {
-    /// How many events may wait in a lane; more are refused. From 1.
-    pub queue_limit: usize,
-    /// How many events go into one Send Events. From 1.
-    pub batch_limit: usize,
-    /// How often Request Chat is tried before the chat counts as not opened. From 1.
-    pub open_attempts: u32,
-    /// How often the history is tried before the session goes on without it. From 1.
-    pub history_attempts: u32,
-    /// How long [`Command::End`] waits for the server to take it.
-    pub end_within: Duration,
-    /// How long [`Command::Shutdown`] waits for the outbox to empty.
-    pub shutdown_within: Duration,
-}
-
-impl Default for SessionConfig {
-    fn default() -> Self {
-        Self {
-            queue_limit: 512,
-            batch_limit: 32,
-            open_attempts: 4,
-            history_attempts: 4,
-            end_within: Duration::from_secs(3),
-            shutdown_within: Duration::from_secs(2),
-        }
-    }
-}
 
 #[derive(Debug)]
 enum Phase {
@@ -100,18 +76,6 @@ enum Phase {
     Restoring { request: Request },
     Live,
     Over,
-}
-
-#[derive(Debug)]
-struct Closing {
-    by: ClosedBy,
-    deadline: Instant,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum ClosedBy {
-    End,
-    Shutdown,
 }
 
 /// One chat session, from Request Chat to its end.
@@ -129,6 +93,8 @@ pub struct Session {
     inbox: Inbox,
     outbox: Outbox,
     poll: Poll,
+    /// Whether the user was told of a fault and not yet of its end.
+    reconnecting: bool,
     out: VecDeque<ChatEvent>,
 }
 
@@ -149,6 +115,7 @@ impl Session {
             inbox: Inbox::default(),
             outbox,
             poll: Poll::default(),
+            reconnecting: false,
             out: VecDeque::new(),
         }
     }
@@ -234,7 +201,7 @@ impl Session {
             Ok(events) => {
                 let recovered = request.succeed();
                 self.restored(events, true);
-                self.reconnected(recovered);
+                self.works(recovered);
             }
             Err(Failure::SessionGone) => self.finish(EndReason::Gone),
             Err(Failure::Transient { message }) => {
@@ -265,7 +232,7 @@ impl Session {
             Ok(events) => {
                 let news = self.inbox.accept(events, now);
                 let recovered = self.poll.succeed(took, news, now);
-                self.reconnected(recovered);
+                self.works(recovered);
             }
             Err(Failure::SessionGone) => self.finish(EndReason::Gone),
             Err(Failure::BusyPoll) => self.poll.busy(now, &mut self.rng),
@@ -289,15 +256,20 @@ impl Session {
                 self.inbox.accept(events, now);
                 let (taken, recovered) = self.outbox.succeed(lane);
                 self.out.extend(taken.into_iter().map(|event| ChatEvent::Sent { event }));
-                self.reconnected(recovered);
+                self.works(recovered);
             }
             Err(Failure::SessionGone) => self.finish(EndReason::Gone),
             Err(Failure::Fatal { message }) => {
                 let (dropped, recovered) = self.outbox.refuse(lane);
                 if let Some(event) = dropped {
+                    let end_refused = matches!(event, ClientEvent::End(_));
                     self.out.push_back(ChatEvent::SendFailed { event, error: SendError::Refused { message } });
+                    if let Some(closing) = self.closing.as_ref().filter(|_| end_refused) {
+                        let reason = closing.reason(false);
+                        self.finish(reason);
+                    }
                 }
-                self.reconnected(recovered);
+                self.works(recovered);
             }
             Err(failure) => {
                 let (attempt, delay) = self.outbox.fail(lane, now, &mut self.rng);
@@ -313,15 +285,18 @@ impl Session {
         self.check_closing();
     }
 
-    /// When [`handle_timeout`](Self::handle_timeout) is due, if no other input comes before.
+    /// When [`handle_timeout`](Self::handle_timeout) is due, if no other input comes before. To be asked when
+    /// [`poll_action`](Self::poll_action) has nothing left.
     pub fn next_timeout(&self) -> Option<Instant> {
-        let waits = match &self.phase {
-            Phase::Idle | Phase::Over => None,
-            Phase::Opening { request, .. } | Phase::Restoring { request } => request.waits_until(),
-            Phase::Live => self.poll.request.waits_until().into_iter().chain(self.outbox.waits_until()).min(),
+        let (request, sends) = match &self.phase {
+            Phase::Idle | Phase::Over => (None, None),
+            Phase::Opening { request, .. } | Phase::Restoring { request } => (request.waits_until(), None),
+            Phase::Live => (self.poll.request.waits_until(), Some(self.outbox.waits_until())),
         };
+        // What could have started by now waits for something else, and that comes as an input.
+        let waits = request.into_iter().chain(sends.into_iter().flatten()).filter(|at| *at > self.now);
         let deadline = self.closing.as_ref().filter(|_| !self.is_over()).map(|c| c.deadline);
-        waits.into_iter().chain(deadline).min()
+        waits.chain(deadline).min()
     }
 
     /// The next thing to do; `None` until the next input.
@@ -349,7 +324,7 @@ impl Session {
 
     fn enqueue(&mut self, event: ClientEvent) {
         let refused = match self.closing {
-            None => self.outbox.push(event).err(),
+            None => self.outbox.push(event),
             Some(_) => Some((event, SendError::Closed)),
         };
         if let Some((event, error)) = refused {
@@ -357,166 +332,23 @@ impl Session {
         }
     }
 
-    fn opened(&mut self, chat: Chat) {
-        let not_opened = if chat.chat_id.is_empty() {
-            Some("the contact center gave no chat id".to_owned())
-        } else if matches!(chat.state, SessionState::Failed | SessionState::Completed) {
-            Some(format!("the contact center answered with a session that is {}", chat.state))
-        } else {
-            None
-        };
-        if let Some(message) = not_opened {
-            return self.finish(EndReason::NotOpened { message });
-        }
-        let recovered = matches!(&self.phase, Phase::Opening { request, .. } if request.is_failing());
-        let resumed = chat.is_new_chat == Some(false);
-        self.chat_id = chat.chat_id.clone();
-        self.state = chat.state.clone();
-        self.ewt = chat.ewt.clone();
-        self.phase = if resumed { Phase::Restoring { request: Request::default() } } else { Phase::Live };
-        self.reconnected(recovered);
-        self.out.push_back(ChatEvent::Opened { chat, resumed });
-    }
-
-    fn restored(&mut self, events: Vec<ServerEvent>, complete: bool) {
-        let events = self.inbox.restore(events, self.now);
-        self.outbox.resume(&self.chat_id, &events, &mut self.rng);
-        for event in &events {
-            // Only who takes part is taken from the past. The state is newer in Request Chat's answer, and an end in
-            // the history of a session that lives is not its end.
-            match event {
-                ServerEvent::PartyJoined(e) => self.parties.joined(e),
-                ServerEvent::PartyLeft(e) => self.parties.left(e),
-                _ => {}
-            }
-        }
-        let events = events.into_iter().map(|event| HistoryEvent { own: self.is_own(&event), event }).collect();
-        let parties = self.parties.present().cloned().collect();
-        self.out.push_back(ChatEvent::Restored { parties, events, complete });
-        self.phase = Phase::Live;
-    }
-
-    /// Hands on what has arrived, in order.
-    fn hand_on(&mut self) {
-        let mut over: Option<EndReason> = None;
-        for event in self.inbox.take() {
-            let ends = self.apply(&event);
-            // "Ended" alone says less than what came before or with it.
-            if ends.is_some() && matches!(over, None | Some(EndReason::ByServer)) {
-                over = ends;
-            }
-            let own = self.is_own(&event);
-            self.out.push_back(match event {
-                ServerEvent::Signaling(e) if !own => ChatEvent::Signal {
-                    party_id: e
-                        .party_id
-                        .filter(|id| !id.is_empty())
-                        .or_else(|| self.parties.agent().map(|p| p.id.clone())),
-                    signal: e.data,
-                },
-                event => ChatEvent::Server { event, own },
-            });
-        }
-        if let Some(reason) = over {
-            self.finish(reason);
-        }
-    }
-
-    /// Notes what an event says about the session; gives the reason if it ends it.
-    fn apply(&mut self, event: &ServerEvent) -> Option<EndReason> {
-        match event {
-            ServerEvent::PartyJoined(e) => self.parties.joined(e),
-            ServerEvent::PartyLeft(e) => self.parties.left(e),
-            ServerEvent::Status(e) => {
-                self.state = e.state.clone();
-                self.ewt = e.ewt.clone();
-                match e.state {
-                    SessionState::Failed => return Some(EndReason::ServerFailed),
-                    SessionState::Completed => return Some(EndReason::ByServer),
-                    _ => {}
-                }
-            }
-            ServerEvent::Ended(_) => return Some(EndReason::ByServer),
-            ServerEvent::InactivityTimeout(e) => return Some(EndReason::Inactivity { message: e.msg.clone() }),
-            _ => {}
-        }
-        None
-    }
-
-    fn is_own(&self, event: &ServerEvent) -> bool {
-        identity::party_of(event).is_some_and(|id| id == self.chat_id)
-    }
-
-    fn close(&mut self, by: ClosedBy, end_chat: bool) {
-        let ends_already = matches!(self.closing, Some(Closing { by: ClosedBy::End, .. }));
-        if end_chat && !ends_already {
-            // `End` and `Disconnect` always find room.
-            let _ = self.outbox.push(ClientEnd::default().into());
-        }
-        let within = match by {
-            ClosedBy::End => self.config.end_within,
-            ClosedBy::Shutdown => self.config.shutdown_within,
-        };
-        let deadline = self.now + within;
-        self.closing = Some(match self.closing.take() {
-            // What was begun goes on, only sooner.
-            Some(begun) => Closing { deadline: begun.deadline.min(deadline), ..begun },
-            None => Closing { by, deadline },
-        });
-        self.outbox.hurry();
-    }
-
-    /// Ends a session that is being closed when it has nothing left to send, or no time.
-    fn check_closing(&mut self) {
-        let Some(closing) = &self.closing else { return };
-        if self.is_over() {
-            return;
-        }
-        // Without a session there is nobody to send to.
-        let done = self.outbox.is_empty() || matches!(self.phase, Phase::Idle);
-        if done || closing.deadline <= self.now {
-            self.finish(match closing.by {
-                ClosedBy::End => EndReason::ByClient { confirmed: done },
-                ClosedBy::Shutdown => EndReason::Shutdown { flushed: done },
-            });
-        }
-    }
-
-    fn finish(&mut self, reason: EndReason) {
-        if self.is_over() {
-            return;
-        }
-        self.phase = Phase::Over;
-        self.hand_on();
-        // An end that was asked for is no surprise, whoever says it first.
-        let reason = match (&self.closing, reason) {
-            (Some(c), EndReason::ByServer | EndReason::Gone) if c.by == ClosedBy::End => {
-                EndReason::ByClient { confirmed: true }
-            }
-            (_, reason) => reason,
-        };
-        let unsent = self.outbox.drain();
-        self.out.extend(unsent.into_iter().map(|event| ChatEvent::SendFailed { event, error: SendError::Closed }));
-        self.out.push_back(ChatEvent::Ended { reason });
-    }
-
     fn reconnecting(&mut self, operation: Operation, attempt: u32, delay: Duration, message: String) {
+        self.reconnecting = true;
         self.out.push_back(ChatEvent::Reconnecting { operation, attempt, delay, message });
     }
 
-    /// A kind of request works; if it had failed, the others are tried at once, and the user is told when all work.
-    fn reconnected(&mut self, had_failed: bool) {
-        if !had_failed {
-            return;
+    /// A kind of request works. If it had failed, the others are tried at once; the user is told when all work.
+    fn works(&mut self, had_failed: bool) {
+        if had_failed {
+            self.outbox.hurry();
+            self.poll.request.hurry();
         }
-        self.outbox.hurry();
-        self.poll.request.hurry();
-        if !self.outbox.is_failing() && !self.poll.request.is_failing() {
+        if self.reconnecting && !self.outbox.is_failing() && !self.poll.request.is_failing() {
+            self.reconnecting = false;
             self.out.push_back(ChatEvent::Reconnected);
         }
     }
 }
 
 #[cfg(test)]
-#[path = "session_tests.rs"]
 mod tests;

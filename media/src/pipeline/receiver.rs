@@ -78,7 +78,8 @@ pub struct Receiver {
     /// Decoded and not yet pulled.
     pending: Vec<f32>,
     scratch: Vec<f32>,
-    concealing: bool,
+    /// Samples concealed since the last real one.
+    concealed_run: usize,
     /// The last packet said that silence follows (Opus: two bytes or less).
     silence_announced: bool,
     meter: Meter,
@@ -90,6 +91,9 @@ impl Receiver {
     /// Concealed sound whose peak is below this counts as silence: -60 dBFS.
     const SILENT: f32 = 0.001;
 
+    /// Concealment fades out between these, in samples: what goes on for longer is a guess nobody wants to hear.
+    const FADE: std::ops::Range<usize> = 9_600..24_000;
+
     /// A receiver that has heard nothing.
     pub fn new(config: ReceiverConfig) -> Result<Self, Error> {
         let clock_rate = config.codec.clock_rate();
@@ -98,7 +102,7 @@ impl Receiver {
             decoder: config.codec.decoder()?,
             pending: Vec::with_capacity(2 * MAX_PACKET_SAMPLES),
             scratch: vec![0.0; MAX_PACKET_SAMPLES],
-            concealing: false,
+            concealed_run: 0,
             silence_announced: false,
             meter: Meter::default(),
             loudness: Loudness::default(),
@@ -165,7 +169,7 @@ impl Receiver {
             Pop::Packet { packet, arrival } => match self.decoder.decode(&packet.payload, &mut self.scratch) {
                 Ok(samples) if samples > 0 => {
                     self.silence_announced = self.decoder.kind() == CodecKind::Opus && packet.payload.len() <= 2;
-                    self.concealing = false;
+                    self.concealed_run = 0;
                     let waited = now.saturating_duration_since(arrival).as_secs_f64();
                     self.stats.jitter_buffer_delay += waited * samples as f64;
                     self.stats.jitter_buffer_emitted_count += samples as u64;
@@ -183,7 +187,7 @@ impl Receiver {
                 let out = &mut self.scratch[..whole_steps(samples)];
                 let recovered = next.is_some_and(|next| self.decoder.decode_fec(&next.payload, out).unwrap_or(false));
                 if recovered {
-                    self.concealing = false;
+                    self.concealed_run = 0;
                     self.stats.fec_packets_received += 1;
                     self.pending.extend_from_slice(&self.scratch[..samples]);
                 } else {
@@ -197,7 +201,7 @@ impl Receiver {
                 self.pending.extend_from_slice(&self.scratch[..samples]);
             }
             Pop::Empty { duration } => {
-                self.concealing = false;
+                self.concealed_run = 0;
                 self.pending.resize(self.pending.len() + fill(duration), 0.0);
             }
         }
@@ -213,18 +217,27 @@ impl Receiver {
 
     fn conceal(&mut self, samples: usize) {
         self.generate(samples);
-        let made = &self.scratch[..samples];
+        let made = &mut self.scratch[..samples];
         if !self.silence_announced {
+            if self.concealed_run == 0 {
+                self.stats.concealment_events += 1;
+            }
+            fade(made, self.concealed_run, Self::FADE);
+            self.concealed_run += samples;
             self.stats.concealed_samples += samples as u64;
             if made.iter().all(|sample| sample.abs() < Self::SILENT) {
                 self.stats.silent_concealed_samples += samples as u64;
             }
-            if !self.concealing {
-                self.stats.concealment_events += 1;
-            }
-            self.concealing = true;
         }
-        self.pending.extend_from_slice(made);
+        self.pending.extend_from_slice(&self.scratch[..samples]);
+    }
+}
+
+/// Fades `samples`, the first of which is number `from`, linearly to nothing over `range`.
+fn fade(samples: &mut [f32], from: usize, range: std::ops::Range<usize>) {
+    for (n, sample) in samples.iter_mut().enumerate() {
+        let left = range.end.saturating_sub(from + n) as f32 / range.len() as f32;
+        *sample *= left.min(1.0);
     }
 }
 

@@ -3,7 +3,7 @@
 use super::{CodecKind, Decoder, Encoded, Encoder, Error, FRAME_SAMPLES, MAX_PACKET_SAMPLES};
 use crate::SAMPLE_RATE;
 use bytes::Bytes;
-use opus::{Application, Bitrate, Channels};
+use opus::{Application, Bitrate, Channels, Signal};
 
 /// How to encode Opus.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,6 +46,8 @@ impl OpusConfig {
 pub struct OpusEncoder {
     inner: opus::Encoder,
     dtx: bool,
+    /// The other side knows that silence follows.
+    announced: bool,
     buffer: [u8; Self::MAX_PACKET],
 }
 
@@ -56,13 +58,16 @@ impl OpusEncoder {
     /// An encoder as `config` says.
     pub fn new(config: &OpusConfig) -> Result<Self, Error> {
         config.check()?;
-        let mut inner = opus::Encoder::new(SAMPLE_RATE, Channels::Mono, Application::Voip)?;
+        // `Voip` would cut the lows, which a file or a line has on purpose; what a microphone needs is for the
+        // processing before the encoder. Told that it is a voice, `Audio` uses the same modes.
+        let mut inner = opus::Encoder::new(SAMPLE_RATE, Channels::Mono, Application::Audio)?;
+        inner.set_signal(Signal::Voice)?;
         inner.set_bitrate(Bitrate::Bits(config.bitrate as i32))?;
         inner.set_complexity(config.complexity.into())?;
         inner.set_inband_fec(config.fec)?;
         inner.set_packet_loss_perc(config.expected_loss.into())?;
         inner.set_dtx(config.dtx)?;
-        Ok(Self { inner, dtx: config.dtx, buffer: [0; Self::MAX_PACKET] })
+        Ok(Self { inner, dtx: config.dtx, announced: false, buffer: [0; Self::MAX_PACKET] })
     }
 }
 
@@ -76,10 +81,13 @@ impl Encoder for OpusEncoder {
             return Err(Error::FrameSize(frame.len()));
         }
         let length = self.inner.encode_float(frame, &mut self.buffer)?;
-        // libopus says "need not be transmitted" with a packet of two bytes or less.
-        if self.dtx && length <= 2 {
+        // libopus says "need not be transmitted" with a packet of two bytes or less. The first of them is sent all
+        // the same: without it, a receiver cannot tell silence from loss.
+        let silent = self.dtx && length <= 2;
+        if silent && std::mem::replace(&mut self.announced, true) {
             return Ok(Encoded::Dtx);
         }
+        self.announced = silent;
         Ok(Encoded::Packet(Bytes::copy_from_slice(&self.buffer[..length])))
     }
 
