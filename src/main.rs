@@ -1,29 +1,28 @@
-//! chatphone.
-use clap::{Parser, Subcommand};
+//! The chatphone command: parses, logs, runs one command, and maps its error to an exit code.
 
-/// WebRTC softphone for contact centers.
-#[derive(Parser)]
-struct Cli {
-    #[command(subcommand)]
-    command: Sub,
-    #[arg(short, long, action = clap::ArgAction::Count, global = true)]
-    verbose: u8,
-}
+use chatphone::cli::{Cli, exit_code, output};
+use clap::Parser;
+use std::process::ExitCode;
 
-#[derive(Subcommand)]
-enum Sub {
-    Chat(chatphone::cli::chat::ChatArgs),
-}
-
-#[tokio::main]
-async fn main() -> std::process::ExitCode {
+fn main() -> ExitCode {
     let cli = Cli::parse();
-    let level = ["warn", "info", "debug", "trace"][usize::from(cli.verbose.min(3))];
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| level.into());
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
-    let Sub::Chat(args) = cli.command;
-    chatphone::cli::chat::run(args).await.unwrap_or_else(|error| {
-        eprintln!("chatphone: {error:#}");
-        std::process::ExitCode::FAILURE
-    })
+    cli.log.install();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(e) => {
+            eprintln!("chatphone: cannot start: {e}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let result = runtime.block_on(cli.command.run());
+    // A blocking read of the keyboard, or a sound device that hangs, must not keep the process.
+    runtime.shutdown_background();
+    match result {
+        Ok(code) => code,
+        Err(e) if output::is_broken_pipe(&e) => ExitCode::SUCCESS,
+        Err(e) => {
+            eprintln!("chatphone: {e:#}");
+            ExitCode::from(exit_code(&e))
+        }
+    }
 }

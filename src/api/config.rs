@@ -80,7 +80,10 @@ impl ClientConfig {
     }
 
     /// The address that method paths are added to, checked.
-    pub(super) fn parsed_url(&self) -> Result<Url, ApiError> {
+    ///
+    /// # Errors
+    /// [`ApiError::BadConfig`], as [`Client::new`](super::Client::new) gives it.
+    pub fn url(&self) -> Result<Url, ApiError> {
         let bad = |what: String| ApiError::BadConfig(what);
         let text = self.base_url.trim();
         if text.is_empty() {
@@ -98,17 +101,11 @@ impl ClientConfig {
         if url.query().is_some() || url.fragment().is_some() {
             return Err(bad("the address must not hold a query (?…) or a fragment (#…)".into()));
         }
-        if url.scheme() == "http" && !is_loopback(&url) {
-            if !self.insecure_http {
-                return Err(bad(format!(
-                    "{} would be spoken to without encryption; use https://, or allow it with insecure_http (--insecure-http)",
-                    url.host_str().unwrap_or_default()
-                )));
-            }
-            tracing::warn!(
-                host = url.host_str(),
-                "PLAIN HTTP: anybody on the way can read and change this conversation"
-            );
+        if url.scheme() == "http" && !is_loopback(&url) && !self.insecure_http {
+            return Err(bad(format!(
+                "{} would be spoken to without encryption; use https://, or allow it with insecure_http (--insecure-http)",
+                url.host_str().unwrap_or_default()
+            )));
         }
         let present: Vec<String> =
             url.path_segments().into_iter().flatten().filter(|s| !s.is_empty()).map(str::to_owned).collect();

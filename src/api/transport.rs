@@ -3,7 +3,8 @@
 use super::AUTH_SCHEME;
 use super::code::{ErrorBody, ErrorCode};
 use super::config::{ClientConfig, is_loopback};
-use super::error::{ApiError, NotJson, Operation, printable};
+use super::error::{ApiError, NotJson, Operation};
+use super::markup::one_line;
 use super::types::ServerEvents;
 use reqwest::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
 use reqwest::redirect::{Attempt, Policy};
@@ -46,7 +47,13 @@ impl fmt::Debug for Transport {
 
 impl Transport {
     pub(super) fn new(config: ClientConfig) -> Result<Self, ApiError> {
-        let base = config.parsed_url()?;
+        let base = config.url()?;
+        if base.scheme() == "http" && !is_loopback(&base) {
+            tracing::warn!(
+                host = base.host_str(),
+                "PLAIN HTTP: anybody on the way can read and change what is said here"
+            );
+        }
         let host_name = base.host_str().unwrap_or_default();
         let host = match base.port() {
             Some(port) => format!("{host_name}:{port}"),
@@ -150,7 +157,7 @@ impl Transport {
             Value::Object(Default::default())
         } else {
             serde_json::from_str(text).map_err(|e| {
-                tracing::trace!(%operation, "no JSON: {}", printable(&text.chars().take(80).collect::<String>()));
+                tracing::trace!(%operation, "no JSON: {}", one_line(&text.chars().take(80).collect::<String>()));
                 ApiError::NotJson { operation, host: host(), what: not_json(text, &e) }
             })?
         };
@@ -164,7 +171,7 @@ impl Transport {
         serde_json::from_value(value).map_err(|e| ApiError::Unexpected {
             operation,
             host: host(),
-            what: printable(&e.to_string()),
+            what: one_line(&e.to_string()),
         })
     }
 
@@ -216,7 +223,7 @@ impl Transport {
 
     fn status_error(&self, operation: Operation, status: u16, error: ErrorBody) -> ApiError {
         let code = Some(error.code()).filter(|c| *c != ErrorCode::Unknown(0));
-        let message = printable(&error.error_message);
+        let message = one_line(&error.error_message);
         ApiError::Status { operation, host: self.host.clone(), status, code, message }
     }
 
@@ -291,11 +298,8 @@ fn build_http(config: &ClientConfig, base: &Url) -> Result<reqwest::Client, ApiE
     }
     let extra = match &config.ca_file {
         Some(path) => {
-            let pem = std::fs::read(path).map_err(|source| ApiError::File {
-                action: "read the CA file",
-                path: path.clone(),
-                source,
-            })?;
+            let pem = std::fs::read(path)
+                .map_err(|e| ApiError::BadConfig(format!("cannot read the CA file {}: {e}", path.display())))?;
             let certificates = reqwest::Certificate::from_pem_bundle(&pem).ok().filter(|list| !list.is_empty());
             certificates
                 .ok_or_else(|| ApiError::BadConfig(format!("{} holds no certificate in PEM form", path.display())))?
@@ -385,7 +389,7 @@ fn cause<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a (dyn StdError + 
 }
 
 fn innermost(error: &(dyn StdError + 'static)) -> String {
-    printable(&chain(error).last().map(ToString::to_string).unwrap_or_default())
+    one_line(&chain(error).last().map(ToString::to_string).unwrap_or_default())
 }
 
 fn as_tls<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a rustls::Error> {
@@ -407,6 +411,6 @@ fn tls_reason(error: &rustls::Error) -> String {
             "its certificate has expired; check this machine's clock, or tell the operator".into()
         }
         Error::InvalidMessage(_) => "it does not speak TLS; check the address and the port".into(),
-        other => format!("{}; check the address", printable(&other.to_string())),
+        other => format!("{}; check the address", one_line(&other.to_string())),
     }
 }

@@ -12,7 +12,6 @@
 
 mod act;
 pub mod command;
-mod connection_tmp;
 mod conversation;
 pub mod forms;
 mod input;
@@ -24,12 +23,13 @@ pub mod text;
 use crate::api::Client;
 use crate::call::{CallConfig, CallSetup};
 use crate::chat::SessionConfig;
+use crate::cli::connection::ConnectionArgs;
 use crate::cli::sound::{NetworkArgs, SoundArgs};
+use crate::config::Connection;
 use crate::peer::media::MediaClock;
 use crate::phone::{EndChat, Phone, PhoneConfig};
 use anyhow::Context;
 use clap::Args;
-use connection_tmp::{Connection, ConnectionArgs};
 use conversation::{Conversation, Manners};
 use render::Layout;
 use std::io::IsTerminal;
@@ -87,9 +87,9 @@ pub struct ChatArgs {
 /// # Errors
 /// Wrong settings, and a chat that could not be opened.
 pub async fn run(args: ChatArgs) -> anyhow::Result<ExitCode> {
-    let Connection { config, request } = args.connection.resolve()?;
-    let network = args.network.network(&config.base_url);
-    let client = Client::new(config)?;
+    let Connection { client, request, url } = args.connection.resolve()?;
+    let network = args.network.network(url.as_str());
+    let client = Client::new(client)?;
     let sound = args.sound.spec();
     let recordings = (sound.record.clone(), sound.record_both.clone());
     let clock = MediaClock::start().context("no thread for the sound could be started")?;

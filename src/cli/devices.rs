@@ -1,0 +1,105 @@
+//! `devices`: the microphones and speakers of this machine.
+
+use super::output::print;
+use chatphone_media::audio::device::{self, DeviceInfo, Devices};
+use clap::Args;
+use std::process::ExitCode;
+
+/// Flags of `devices`.
+#[derive(Debug, Clone, Args)]
+pub struct DevicesArgs {
+    /// Print the list as one line of JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Prints every sound system with its devices, their formats and the defaults. A machine without any is no error.
+pub async fn devices(args: DevicesArgs) -> anyhow::Result<ExitCode> {
+    let found = tokio::task::spawn_blocking(device::list).await?;
+    print(&if args.json { serde_json::to_string(&found)? } else { text(&found) })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn text(found: &Devices) -> String {
+    let mut lines = Vec::new();
+    for host in &found.hosts {
+        lines.push(format!("{}{}", host.name, if host.default { " (default)" } else { "" }));
+        if let Some(error) = &host.error {
+            lines.push(format!("  not usable: {error}"));
+        } else if host.devices.is_empty() {
+            lines.push("  no devices".into());
+        }
+        for device in &host.devices {
+            let mark = if device.default { "*" } else { " " };
+            lines.push(format!("  {mark} {:<10}  {}", device.direction.to_string(), device.name));
+            lines.push(format!("                {}", device.id));
+            if !device.formats.is_empty() {
+                lines.push(format!("                {}", formats(device)));
+            }
+        }
+    }
+    if lines.is_empty() {
+        return "no sound system was found".into();
+    }
+    lines.push("* used when no device is named".into());
+    lines.join("\n")
+}
+
+/// All formats in one line: sample formats, channel counts, rates.
+fn formats(device: &DeviceInfo) -> String {
+    let mut samples: Vec<&str> = device.formats.iter().map(|f| f.sample_format.as_str()).collect();
+    samples.sort_unstable();
+    samples.dedup();
+    let channels = range(device.formats.iter().map(|f| u32::from(f.channels)));
+    let low = device.formats.iter().map(|f| f.min_rate);
+    let high = device.formats.iter().map(|f| f.max_rate);
+    format!("{}; {channels} channels; {} Hz", samples.join(", "), range(low.chain(high)))
+}
+
+fn range(values: impl Iterator<Item = u32> + Clone) -> String {
+    match (values.clone().min(), values.max()) {
+        (Some(low), Some(high)) if low != high => format!("{low} to {high}"),
+        (Some(only), _) => only.to_string(),
+        _ => "no".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use chatphone_media::audio::device::{Direction, Format, HostInfo};
+
+    #[test]
+    fn defaults_are_marked_and_formats_summed_up() {
+        let format = |sample: &str, channels| Format {
+            sample_format: sample.into(),
+            channels,
+            min_rate: 8000,
+            max_rate: 48_000,
+        };
+        let device = DeviceInfo {
+            name: "Headset".into(),
+            id: "alsa:hw:1".into(),
+            direction: Direction::Input,
+            default: true,
+            formats: vec![format("i16", 1), format("f32", 2), format("i16", 2)],
+        };
+        let host = |name: &str, error: Option<&str>, devices| HostInfo {
+            name: name.into(),
+            default: error.is_none(),
+            error: error.map(Into::into),
+            devices,
+        };
+        let found =
+            Devices { hosts: vec![host("alsa", None, vec![device]), host("jack", Some("not running"), vec![])] };
+        let expected = "alsa (default)\n  * microphone  Headset\n                alsa:hw:1\n                \
+                        f32, i16; 1 to 2 channels; 8000 to 48000 Hz\njack\n  not usable: not running\n\
+                        * used when no device is named";
+        assert_eq!(text(&found), expected);
+    }
+
+    #[test]
+    fn a_machine_without_sound_says_so() {
+        assert_eq!(text(&Devices { hosts: Vec::new() }), "no sound system was found");
+    }
+}
