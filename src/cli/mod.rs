@@ -42,6 +42,8 @@ Exit codes: 0 it worked, 1 it did not (of `availability`: closed), 2 the command
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    // Its own documentation is the help.
+    #[allow(missing_docs)]
     Chat(Box<chat::ChatArgs>),
     /// Is the contact center open? Exit code 0 when it is, 1 when it is closed
     Availability(query::QueryArgs),

@@ -186,8 +186,8 @@ impl Conversation {
             [id] => (Some(id.clone()), None),
             [id, dir, ..] => (Some(id.clone()), Some(dir)),
         };
-        let Some(id) = id.or_else(|| Some(self.files.last()?.id.clone())) else {
-            return self.problem("no file was shared yet");
+        let Some(id) = id.or_else(|| Some(self.last_file()?.id.clone())) else {
+            return self.problem("no file came yet");
         };
         if !self.open {
             return self.problem("the chat is not open yet");

@@ -49,6 +49,8 @@ pub struct Manners {
 pub(super) struct KnownFile {
     pub(super) id: String,
     pub(super) name: Option<String>,
+    /// Whether this side shared it.
+    own: bool,
 }
 
 pub(super) struct Conversation {
@@ -239,11 +241,16 @@ impl Conversation {
             ChatEvent::Opened { .. } => self.open = true,
             ChatEvent::Restored { events, .. } => {
                 for past in events {
-                    self.remember(&past.event);
+                    self.remember(&past.event, past.own);
                 }
             }
-            ChatEvent::Server { event, .. } => self.remember(event),
-            ChatEvent::Sent { event } if !matches!(event, ClientEvent::Signaling(_)) => self.outstanding -= 1,
+            ChatEvent::Server { event, own } => self.remember(event, *own),
+            ChatEvent::Sent { event } if !matches!(event, ClientEvent::Signaling(_)) => {
+                self.outstanding -= 1;
+                if let ClientEvent::File(file) = event {
+                    self.remember_file(&file.file_id, &file.file_name, true);
+                }
+            }
             ChatEvent::SendFailed { event, .. } if !matches!(event, ClientEvent::Signaling(_)) => {
                 self.outstanding -= 1;
                 self.failed = true;
@@ -266,15 +273,24 @@ impl Conversation {
         }
     }
 
-    fn remember(&mut self, event: &ServerEvent) {
+    fn remember(&mut self, event: &ServerEvent, own: bool) {
         self.forms.watch(event);
         if let ServerEvent::File(file) = event {
-            self.files.retain(|known| known.id != file.file_id);
-            self.files.push(KnownFile { id: file.file_id.clone(), name: file.file_name.clone() });
-            if self.files.len() > FILES_REMEMBERED {
-                self.files.remove(0);
-            }
+            self.remember_file(&file.file_id, &file.file_name, own);
         }
+    }
+
+    fn remember_file(&mut self, id: &str, name: &Option<String>, own: bool) {
+        self.files.retain(|known| known.id != id);
+        self.files.push(KnownFile { id: id.to_owned(), name: name.clone(), own });
+        if self.files.len() > FILES_REMEMBERED {
+            self.files.remove(0);
+        }
+    }
+
+    /// The last file that the other side shared.
+    pub(super) fn last_file(&self) -> Option<&KnownFile> {
+        self.files.iter().rev().find(|file| !file.own)
     }
 
     fn call_report(&self, report: &CallReport) {

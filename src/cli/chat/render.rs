@@ -402,3 +402,7 @@ fn or(text: &str, otherwise: &str) -> String {
     let text = text::plain(text);
     if text.trim().is_empty() { otherwise.to_owned() } else { text }
 }
+
+#[cfg(test)]
+#[path = "render_tests.rs"]
+mod tests;
