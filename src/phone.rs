@@ -12,11 +12,11 @@ use crate::api::event::ClientFile;
 use crate::api::signaling::Signal;
 use crate::api::types::ChatRequest;
 use crate::api::{ApiError, Client, ClientEvent};
-use crate::call::{CallEvent, CallReport, CallSetup};
+use crate::call::{CallEvent, CallReport, CallSetup, CallStats};
 use crate::chat::{ChatEvent, SessionConfig};
 use std::path::{Path, PathBuf};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
 /// What a phone is made of.
@@ -75,6 +75,7 @@ enum Command {
     Decline(String),
     HangUp,
     Mute(bool),
+    Stats(oneshot::Sender<Option<CallStats>>),
     Disconnect,
     End,
     ShutDown,
@@ -127,6 +128,13 @@ impl Phone {
     /// Silences what is sent.
     pub fn set_muted(&self, muted: bool) {
         self.command(Command::Mute(muted));
+    }
+
+    /// The figures of the running call, at most a second old; `None` without one.
+    pub async fn call_stats(&self) -> Option<CallStats> {
+        let (answer, stats) = oneshot::channel();
+        self.command(Command::Stats(answer));
+        stats.await.ok().flatten()
     }
 
     /// Ends the conversation; the session stays open under the scenario.

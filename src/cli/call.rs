@@ -74,10 +74,13 @@ pub async fn run(args: CallArgs) -> anyhow::Result<ExitCode> {
     let mut progress = if args.json { Progress::json() } else { Progress::text() };
     let summary = place_call(plan, progress::interrupted(), |event, state| progress.show(event, state)).await;
     let report = if args.json { serde_json::to_string(&summary)? } else { format!("\n{summary}") };
-    output::print(&report)?;
+    let printed = output::print(&report);
     if summary.outcome == Outcome::Completed {
+        printed?;
         return Ok(ExitCode::SUCCESS);
     }
+    // A report that nobody reads does not make a call that failed a good one.
+    drop(printed);
     // People may have sent stdout to a file: the reason belongs on stderr too.
     eprintln!("chatphone: the call was not completed: {}: {}", summary.outcome, summary.reason);
     Ok(ExitCode::FAILURE)

@@ -4,6 +4,7 @@
 //! [`Command::run`].
 
 pub mod call;
+pub mod chat;
 pub mod connection;
 pub mod demo;
 mod devices;
@@ -49,6 +50,8 @@ pub enum Command {
     Call(Box<call::CallArgs>),
     /// Be a contact center on this machine, for developing and testing
     Simulate(Box<simulate::SimulateArgs>),
+    /// Chat line by line, at a terminal or in a pipe, with calls
+    Chat(Box<chat::ChatArgs>),
     /// Is the contact center open? Exit code 0 when it is, 1 when it is closed
     Availability(query::QueryArgs),
     /// List the parameters that a chat request may carry
@@ -68,6 +71,7 @@ impl Command {
             Self::Demo(args) => demo::run(args).await,
             Self::Call(args) => call::run(*args).await,
             Self::Simulate(args) => simulate::run(*args).await.map(|()| ExitCode::SUCCESS),
+            Self::Chat(args) => chat::run(*args).await,
             Self::Availability(args) => query::availability(args).await,
             Self::Parameters(args) => query::parameters(args).await,
             Self::IceServers(args) => query::ice_servers(args).await,

@@ -99,6 +99,8 @@ impl Actor {
             Command::Decline(reason) => self.call.handle(Input::Decline { reason }),
             Command::HangUp => self.call.handle(Input::HangUp),
             Command::Mute(muted) => self.call.set_muted(muted),
+            // Who asked may have gone.
+            Command::Stats(answer) => drop(answer.send(self.call.stats())),
             Command::Disconnect => self.chat.command(chat::Command::Disconnect),
             Command::End => {
                 self.call.handle(Input::HangUp);
