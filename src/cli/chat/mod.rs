@@ -43,14 +43,14 @@ use std::time::Duration;
 /// reached the contact center, and after the last one the chat is left.
 ///
 /// The exit code is 0 when the conversation went well, 1 when the chat could not be opened, broke off, or (in a pipe) a
-/// line could not be carried out, 2 for wrong usage.
+/// line could not be carried out, 2 for wrong usage. What came of calls is in their reports.
 #[derive(Debug, Args)]
 #[command(after_help = commands_help())]
 pub struct ChatArgs {
     #[command(flatten)]
     connection: ConnectionArgs,
 
-    /// Print each event as one JSON object on a line of its own
+    /// Print each event as one JSON object on a line of its own (docs/chat-json.md lists them)
     #[arg(long)]
     json: bool,
 
