@@ -25,11 +25,17 @@ struct Desk {
     terminal: File,
     output: UnboundedReceiver<Vec<u8>>,
     shown: String,
+    /// Everything that was ever shown.
+    transcript: String,
     _home: TempDir,
 }
 
 impl Desk {
-    fn start(center: &Simulator, args: &[&str]) -> Self {
+    fn start(center: &Simulator) -> Self {
+        Self::at(&center.base_url())
+    }
+
+    fn at(url: &str) -> Self {
         let home = tempfile::tempdir().unwrap();
         let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
         grantpt(&master).unwrap();
@@ -38,8 +44,8 @@ impl Desk {
         let terminal = OpenOptions::new().read(true).write(true).open(name).unwrap();
         // Gives the program the terminal as its own, as a login does: `/dev/tty` and Ctrl-C work.
         let mut command = Command::new("setsid");
-        command.args(["--ctty", "--wait", env!("CARGO_BIN_EXE_chatphone"), "chat", "--url", &center.base_url()]);
-        command.args(["--app-id", "app", "--client-id", "tester", "--play", "tone:440"]).args(args);
+        command.args(["--ctty", "--wait", env!("CARGO_BIN_EXE_chatphone"), "chat", "--url", url]);
+        command.args(["--app-id", "app", "--client-id", "tester", "--play", "tone:440"]);
         for (name, folder) in [("HOME", ""), ("XDG_CONFIG_HOME", "config"), ("XDG_STATE_HOME", "state")] {
             command.env(name, home.path().join(folder));
         }
@@ -59,7 +65,7 @@ impl Desk {
                 }
             }
         });
-        Self { child, keys, terminal, output, shown: String::new(), _home: home }
+        Self { child, keys, terminal, output, shown: String::new(), transcript: String::new(), _home: home }
     }
 
     fn press(&mut self, keys: &str) {
@@ -75,7 +81,11 @@ impl Desk {
                     return true;
                 }
                 match self.output.recv().await {
-                    Some(piece) => self.shown += &String::from_utf8_lossy(&piece),
+                    Some(piece) => {
+                        let text = String::from_utf8_lossy(&piece);
+                        self.shown += &text;
+                        self.transcript += &text;
+                    }
                     None => return false,
                 }
             }
@@ -123,11 +133,11 @@ async fn chat_is_over(center: &Simulator) -> bool {
 #[tokio::test(flavor = "multi_thread")]
 async fn ctrl_d_leaves_and_ends_the_chat() {
     let center = center(false).await;
-    let mut desk = Desk::start(&center, &[]);
+    let mut desk = Desk::start(&center);
     desk.until("joined").await;
     desk.press("hello\n");
     desk.until("You wrote: hello").await;
-    assert!(!desk.shown.contains("you: hello"), "it stands where it was typed");
+    assert!(!desk.transcript.contains("you: hello"), "it stands where it was typed");
     desk.press("\u{4}");
     assert!(desk.end().await.success());
     assert!(chat_is_over(&center).await);
@@ -136,7 +146,7 @@ async fn ctrl_d_leaves_and_ends_the_chat() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_form_is_asked_for_field_by_field() {
     let center = center(false).await;
-    let mut desk = Desk::start(&center, &[]);
+    let mut desk = Desk::start(&center);
     desk.until("joined").await;
     desk.press("//form\n");
     desk.until("a form is asked for").await;
@@ -155,7 +165,7 @@ async fn a_form_is_asked_for_field_by_field() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_secret_is_not_shown() {
     let center = center(false).await;
-    let mut desk = Desk::start(&center, &[]);
+    let mut desk = Desk::start(&center);
     desk.until("joined").await;
     desk.press("//secureform\n");
     desk.until("a secure form is asked for").await;
@@ -167,9 +177,8 @@ async fn a_secret_is_not_shown() {
     desk.press("4111222233334444\n");
     desk.until("field name").await;
     desk.press("\n");
-    let before = desk.shown.clone();
     desk.until("your secure form has arrived").await;
-    assert!(!before.contains("4111") && !desk.shown.contains("4111"));
+    assert!(desk.transcript.contains("card") && !desk.transcript.contains("4111"), "{}", desk.transcript);
     desk.press("/quit\n");
     assert!(desk.end().await.success());
 }
@@ -177,7 +186,7 @@ async fn a_secret_is_not_shown() {
 #[tokio::test(flavor = "multi_thread")]
 async fn ctrl_c_while_a_secret_is_typed_leaves_the_terminal_usable() {
     let center = center(false).await;
-    let mut desk = Desk::start(&center, &[]);
+    let mut desk = Desk::start(&center);
     desk.until("joined").await;
     desk.press("//secureform\n");
     desk.until("a secure form is asked for").await;
@@ -193,7 +202,7 @@ async fn ctrl_c_while_a_secret_is_typed_leaves_the_terminal_usable() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_chat_that_ends_while_a_secret_is_typed_leaves_the_terminal_usable() {
     let center = center(false).await;
-    let mut desk = Desk::start(&center, &[]);
+    let mut desk = Desk::start(&center);
     desk.until("joined").await;
     desk.press("//secureform\n");
     desk.until("a secure form is asked for").await;
@@ -208,7 +217,7 @@ async fn a_chat_that_ends_while_a_secret_is_typed_leaves_the_terminal_usable() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_incoming_call_asks_and_ctrl_c_ends_it() {
     let center = center(true).await;
-    let mut desk = Desk::start(&center, &[]);
+    let mut desk = Desk::start(&center);
     desk.until("Ada Miller calls: accept? [y/n]").await;
     desk.press("y\n");
     desk.until("the call is connected").await;
@@ -222,10 +231,33 @@ async fn an_incoming_call_asks_and_ctrl_c_ends_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn no_declines_an_incoming_call() {
     let center = center(true).await;
-    let mut desk = Desk::start(&center, &[]);
+    let mut desk = Desk::start(&center);
     desk.until("accept? [y/n]").await;
     desk.press("n\n");
     desk.until("the call is over: rejected").await;
     desk.press("/quit\n");
     assert!(desk.end().await.success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_ctrl_c_ends_at_once() {
+    // Takes the request for a chat, and never answers.
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut desk = Desk::at(&format!("http://{}", silent.local_addr().unwrap()));
+    let _asked = timeout(PATIENCE, silent.accept()).await.unwrap().unwrap();
+    desk.press("\u{3}");
+    desk.until("once more to leave at once").await;
+    desk.press("\u{3}");
+    assert_eq!(desk.end().await.code(), Some(130));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn leaving_is_bounded_when_nobody_answers() {
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut desk = Desk::at(&format!("http://{}", silent.local_addr().unwrap()));
+    let _asked = timeout(PATIENCE, silent.accept()).await.unwrap().unwrap();
+    desk.press("\u{3}");
+    let begun = std::time::Instant::now();
+    desk.end().await;
+    assert!(begun.elapsed() < Duration::from_secs(10), "took {:?}", begun.elapsed());
 }

@@ -30,7 +30,7 @@ use crate::peer::media::MediaClock;
 use crate::phone::{EndChat, Phone, PhoneConfig};
 use anyhow::Context;
 use clap::Args;
-use conversation::{Conversation, Manners};
+use conversation::{Conversation, Manners, Stop};
 use render::Layout;
 use std::io::IsTerminal;
 use std::process::ExitCode;
@@ -87,6 +87,7 @@ pub struct ChatArgs {
 /// # Errors
 /// Wrong settings, and a chat that could not be opened.
 pub async fn run(args: ChatArgs) -> anyhow::Result<ExitCode> {
+    let stop = Stop::new();
     let Connection { client, request, url } = args.connection.resolve()?;
     let network = args.network.network(url.as_str());
     let client = Client::new(client)?;
@@ -122,7 +123,7 @@ pub async fn run(args: ChatArgs) -> anyhow::Result<ExitCode> {
         session: SessionConfig::default(),
         end_chat: if args.keep_chat { EndChat::Never } else { EndChat::IfNew },
     });
-    let went = Conversation::start(phone, events, manners).run().await;
+    let went = Conversation::start(phone, events, manners).run(stop).await;
     task.await.context("internal error")?;
     went
 }
