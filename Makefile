@@ -30,4 +30,4 @@ lint: deps ## Formatting, clippy, documentation, licences (with cargo-deny, wher
 
 bench-setup: deps ## 20 calls on loopback: setup times, CPU, memory
 	@$(CARGO) build --release --quiet
-	@scripts/bench-setup
+	@python3 scripts/bench_setup.py

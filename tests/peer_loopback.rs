@@ -6,7 +6,6 @@ use chatphone::peer::{AudioPeer, LocalNetwork, PeerConfig, PeerEvent, PeerState,
 use chatphone_media::audio::codec::CodecKind;
 use chatphone_media::audio::sink::Null;
 use chatphone_media::audio::tone::Tone;
-use chatphone_media::pipeline::RtpPacket;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::timeout;
@@ -49,7 +48,7 @@ async fn pair(offerer: &[CodecKind], answerer: &[CodecKind]) -> ((AudioPeer, Eve
 }
 
 async fn talk(clock: &MediaClock, peer: &AudioPeer, hz: f32) -> MediaHandle {
-    let codec = peer.negotiated_codec().await.unwrap();
+    let codec = peer.negotiated_codecs().await.sending().unwrap();
     let (packets_tx, mut packets) = unbounded_channel();
     let parts = MediaParts { source: Box::new(Tone::new(hz)), sink: Box::new(Null), recorder: None };
     let (session, handle) = MediaSession::new(parts, codec.kind, MediaConfig::default(), packets_tx).unwrap();
@@ -75,16 +74,10 @@ async fn sound_goes_both_ways_and_the_far_end_reports_on_it() {
         let mut reported = None;
         while reported.is_none() || at_b.stats().borrow().receiver.audio_level < 0.05 {
             match b_events.recv().await.unwrap() {
-                PeerEvent::Rtp(p) => at_b.push(
-                    RtpPacket {
-                        ssrc: p.ssrc,
-                        sequence_number: p.sequence_number,
-                        timestamp: p.timestamp,
-                        marker: p.marker,
-                        payload: p.payload,
-                    },
-                    p.arrival,
-                ),
+                PeerEvent::Rtp(p) => {
+                    let arrival = p.arrival;
+                    at_b.push(CodecKind::Opus, p.into_packet(), arrival);
+                }
                 PeerEvent::RemoteReport(report) if report.round_trip_time.is_some() => reported = Some(report),
                 _ => {}
             }
@@ -117,6 +110,20 @@ async fn video_that_is_offered_is_answered_with_audio_alone() {
     // RFC 8829, 5.3.1: an answer has as many sections as the offer, a rejected one with port 0.
     assert_eq!(answer.matches("m=audio").count(), 1);
     assert_eq!(answer.matches("m=video 0 ").count(), 1, "{answer}");
-    let codec = peer.negotiated_codec().await.unwrap();
+    let codec = peer.negotiated_codecs().await.sending().unwrap();
     assert_eq!((codec.kind, codec.payload_type), (CodecKind::Opus, 111));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_far_end_that_has_one_codec_alone_gets_that_one() {
+    for kind in CodecKind::ALL {
+        let ((a, _a_events), (b, _b_events)) = pair(&[kind], &CodecKind::ALL).await;
+        for peer in [&a, &b] {
+            let codecs = peer.negotiated_codecs().await;
+            assert_eq!(codecs.sending().map(|c| c.kind), Some(kind));
+            assert_eq!(codecs.kind_of(codecs.sending().unwrap().payload_type), Some(kind));
+        }
+        a.close().await;
+        b.close().await;
+    }
 }

@@ -1,14 +1,12 @@
 //! Where the contact center is and who asks.
 
 use super::error::ApiError;
+use super::{API_PATH, WEB_CHAT_CLIENT_ID};
 use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 use url::{Host, Url};
-
-/// The path of the API on its host.
-const API_PATH: [&str; 3] = ["clientweb", "api", "v1"];
 
 /// How the server tells this client from others.
 #[derive(Clone, PartialEq, Eq)]
@@ -24,13 +22,13 @@ impl Identity {
     pub(super) fn client_id(&self) -> &str {
         match self {
             Self::ClientId(id) => id,
-            Self::WebChat => "WebChat",
+            Self::WebChat => WEB_CHAT_CLIENT_ID,
         }
     }
 
     /// Whether cookies are to be kept. An id spelled `WebChat` means the same to the server.
     pub(super) fn uses_cookies(&self) -> bool {
-        self.client_id() == "WebChat"
+        self.client_id() == WEB_CHAT_CLIENT_ID
     }
 }
 
@@ -111,8 +109,9 @@ impl ClientConfig {
             url.path_segments().into_iter().flatten().filter(|s| !s.is_empty()).map(str::to_owned).collect();
         if let Ok(mut segments) = url.path_segments_mut() {
             segments.pop_if_empty();
-            if !present.ends_with(&API_PATH.map(str::to_owned)) {
-                segments.extend(API_PATH);
+            let api: Vec<&str> = API_PATH.split('/').skip(1).collect();
+            if !present.ends_with(&api.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>()) {
+                segments.extend(api);
             }
         }
         Ok(url)

@@ -10,9 +10,9 @@ use crate::api::signaling::IceCandidate;
 use crate::api::types::IceServer;
 use crate::peer::media::{MediaClock, MediaHandle, MediaParts, MediaSession, MediaStats};
 use crate::peer::{
-    AudioPeer, LocalNetwork, NegotiatedCodec, PeerConfig, PeerError, PeerEvent, PeerState, ReceivedRtp, RtpWriter,
+    AudioPeer, LocalNetwork, NegotiatedCodecs, PeerConfig, PeerError, PeerEvent, PeerState, ReceivedRtp, RtpWriter,
 };
-use chatphone_media::pipeline::{EncodedPacket, RtpPacket};
+use chatphone_media::pipeline::EncodedPacket;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -141,7 +141,7 @@ struct Task {
 enum Sound {
     Opening,
     Ready(MediaParts),
-    Running(MediaHandle, NegotiatedCodec),
+    Running(MediaHandle, NegotiatedCodecs),
     Over,
 }
 
@@ -297,7 +297,8 @@ impl Task {
     /// when the peer is not the call's first.
     async fn start_sound(&mut self) {
         let Some(peer) = &mut self.peer else { return };
-        let Some(codec) = peer.negotiated_codec().await else {
+        let codecs = peer.negotiated_codecs().await;
+        let Some(codec) = codecs.sending() else {
             return self.no_sound("the two sides agreed on no audio codec".into());
         };
         match std::mem::replace(&mut self.sound, Sound::Over) {
@@ -308,18 +309,18 @@ impl Task {
                         handle.set_muted(self.muted);
                         self.outlet.send_replace(Some((peer.rtp_writer(), codec.payload_type)));
                         self.setup.clock.attach(session);
-                        self.sound = Sound::Running(handle, codec);
+                        self.sound = Sound::Running(handle, codecs);
                         tokio::spawn(send_packets(packets, self.outlet.subscribe()));
                     }
                     Err(error) => self.no_sound(error.to_string()),
                 }
             }
-            Sound::Running(_, before) if before.kind != codec.kind => {
-                self.no_sound(format!("the codec changed from {} to {} in the call", before.kind, codec.kind));
+            Sound::Running(_, before) if before.sending().is_some_and(|b| b.kind != codec.kind) => {
+                self.no_sound(format!("the codec to send with changed to {} in the call", codec.kind));
             }
             Sound::Running(handle, _) => {
                 self.outlet.send_replace(Some((peer.rtp_writer(), codec.payload_type)));
-                self.sound = Sound::Running(handle, codec);
+                self.sound = Sound::Running(handle, codecs);
             }
             other => self.sound = other,
         }
@@ -330,18 +331,17 @@ impl Task {
             self.media_seen = true;
             self.reports.say(Input::MediaFlowing);
         }
-        let Sound::Running(media, codec) = &self.sound else { return };
-        // Another payload type is another codec, or comfort noise: the decoder would make noise of it.
-        if packet.payload_type != codec.payload_type {
-            return;
+        let Sound::Running(media, codecs) = &self.sound else { return };
+        // What is none of the audio codecs (comfort noise, DTMF) would only be made noise of.
+        if let Some(codec) = codecs.kind_of(packet.payload_type) {
+            let arrival = packet.arrival;
+            media.push(codec, packet.into_packet(), arrival);
         }
-        let ReceivedRtp { ssrc, sequence_number, timestamp, marker, payload, arrival, .. } = packet;
-        media.push(RtpPacket { ssrc, sequence_number, timestamp, marker, payload }, arrival);
     }
 
     async fn read_stats(&mut self) -> CallStats {
         let (codec, media) = match &self.sound {
-            Sound::Running(handle, codec) => (Some(codec.kind), *handle.stats().borrow()),
+            Sound::Running(handle, codecs) => (codecs.sending().map(|c| c.kind), *handle.stats().borrow()),
             _ => (None, MediaStats::default()),
         };
         let peer = match &mut self.peer {
@@ -369,9 +369,9 @@ impl Task {
     async fn close(&mut self) -> Closed {
         self.close_peer().await;
         let mut stats = self.stats.borrow().clone();
-        if let Sound::Running(media, codec) = std::mem::replace(&mut self.sound, Sound::Over) {
+        if let Sound::Running(media, codecs) = std::mem::replace(&mut self.sound, Sound::Over) {
             let report = media.stop().await;
-            (stats.media, stats.codec) = (report.stats, Some(codec.kind));
+            (stats.media, stats.codec) = (report.stats, codecs.sending().map(|c| c.kind));
             self.problems.extend(report.problems);
         }
         Closed { stats, problems: std::mem::take(&mut self.problems) }

@@ -44,7 +44,7 @@ impl Default for SoundSpec {
             speaker: SpeakerSpec::None,
             record: None,
             record_both: None,
-            codecs: vec![CodecKind::Opus],
+            codecs: CodecKind::ALL.to_vec(),
             media: MediaConfig::default(),
         }
     }

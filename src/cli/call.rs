@@ -1,11 +1,13 @@
 //! `chatphone call`: one call, from the chat request to the report.
 
-use super::connection::{Connection, ConnectionArgs};
+use super::connection::ConnectionArgs;
+use super::output;
 use super::place::{CallPlan, place_call};
 use super::progress::{self, Progress};
 use super::sound::{NetworkArgs, SoundArgs};
 use crate::api::Client;
 use crate::call::{CallConfig, Outcome};
+use crate::config::Connection;
 use crate::phone::EndChat;
 use clap::Args;
 use std::process::ExitCode;
@@ -55,10 +57,10 @@ pub struct CallArgs {
 /// # Errors
 /// Wrong settings; what goes wrong in the call itself is in the report.
 pub async fn run(args: CallArgs) -> anyhow::Result<ExitCode> {
-    let Connection { config, request } = args.connection.resolve()?;
-    let network = args.network.network(&config.base_url);
+    let Connection { client, request, url } = args.connection.resolve()?;
+    let network = args.network.network(&url);
     let plan = CallPlan {
-        client: Client::new(config)?,
+        client: Client::new(client)?,
         request,
         sound: args.sound.spec(),
         network,
@@ -71,14 +73,14 @@ pub async fn run(args: CallArgs) -> anyhow::Result<ExitCode> {
     };
     let mut progress = if args.json { Progress::json() } else { Progress::text() };
     let summary = place_call(plan, progress::interrupted(), |event, state| progress.show(event, state)).await;
-    if args.json {
-        super::print_json(&summary);
-    } else {
-        super::print_text(&summary);
-    }
+    let report = if args.json { serde_json::to_string(&summary)? } else { format!("\n{summary}") };
+    let printed = output::print(&report);
     if summary.outcome == Outcome::Completed {
+        printed?;
         return Ok(ExitCode::SUCCESS);
     }
+    // A report that nobody reads does not make a call that failed a good one.
+    drop(printed);
     // People may have sent stdout to a file: the reason belongs on stderr too.
     eprintln!("chatphone: the call was not completed: {}: {}", summary.outcome, summary.reason);
     Ok(ExitCode::FAILURE)

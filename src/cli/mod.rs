@@ -3,6 +3,7 @@
 //! To add a command: a file with its flags (`Args`) and its function, a variant in [`Command`], an arm in
 //! [`Command::run`].
 
+pub mod call;
 pub mod chat;
 pub mod connection;
 pub mod demo;
@@ -13,6 +14,7 @@ pub mod output;
 pub mod place;
 pub mod progress;
 mod query;
+pub mod simulate;
 pub mod sound;
 pub mod summary;
 
@@ -42,8 +44,13 @@ Exit codes: 0 it worked, 1 it did not (of `availability`: closed), 2 the command
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    // Its own documentation is the help.
-    #[allow(missing_docs)]
+    /// Make a real call on this machine: a simulated contact center, two recorded voices, the proof that they were heard
+    Demo(demo::DemoArgs),
+    /// Call: request a chat, wait for an agent, ask for a call, talk, report
+    Call(Box<call::CallArgs>),
+    /// Be a contact center on this machine, for developing and testing
+    Simulate(Box<simulate::SimulateArgs>),
+    /// Chat line by line, at a terminal or in a pipe, with calls
     Chat(Box<chat::ChatArgs>),
     /// Is the contact center open? Exit code 0 when it is, 1 when it is closed
     Availability(query::QueryArgs),
@@ -61,6 +68,9 @@ impl Command {
     /// Runs the command to its end.
     pub async fn run(self) -> anyhow::Result<ExitCode> {
         match self {
+            Self::Demo(args) => demo::run(args).await,
+            Self::Call(args) => call::run(*args).await,
+            Self::Simulate(args) => simulate::run(*args).await.map(|()| ExitCode::SUCCESS),
             Self::Chat(args) => chat::run(*args).await,
             Self::Availability(args) => query::availability(args).await,
             Self::Parameters(args) => query::parameters(args).await,

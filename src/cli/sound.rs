@@ -124,11 +124,11 @@ pub struct NetworkArgs {
 }
 
 impl NetworkArgs {
-    /// The local addresses for media towards the contact center at `base_url`.
-    pub fn network(&self, base_url: &str) -> LocalNetwork {
+    /// The local addresses for media towards the contact center at `url`.
+    pub fn network(&self, url: &url::Url) -> LocalNetwork {
         let network = match self.media_address {
             Some(address) => LocalNetwork::only(address),
-            None => LocalNetwork::towards(literal_address(base_url)),
+            None => LocalNetwork::towards(literal_address(url)),
         };
         network.with_ports(self.media_ports.clone())
     }
@@ -140,8 +140,8 @@ impl NetworkArgs {
 }
 
 /// The address that a URL names without a look-up.
-fn literal_address(base_url: &str) -> Option<IpAddr> {
-    match url::Url::parse(base_url).ok()?.host()? {
+fn literal_address(url: &url::Url) -> Option<IpAddr> {
+    match url.host()? {
         url::Host::Ipv4(ip) => Some(ip.into()),
         url::Host::Ipv6(ip) => Some(ip.into()),
         url::Host::Domain(name) => name.eq_ignore_ascii_case("localhost").then_some([127, 0, 0, 1].into()),

@@ -55,6 +55,22 @@ pub struct NegotiatedCodec {
     pub payload_type: u8,
 }
 
+/// The codecs both sides agreed on, best first.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct NegotiatedCodecs(Vec<NegotiatedCodec>);
+
+impl NegotiatedCodecs {
+    /// The one to send with.
+    pub fn sending(&self) -> Option<NegotiatedCodec> {
+        self.0.first().copied()
+    }
+
+    /// What an incoming payload type means. The far end may send with any codec of the answer, and change at any time.
+    pub fn kind_of(&self, payload_type: u8) -> Option<CodecKind> {
+        self.0.iter().find(|c| c.payload_type == payload_type).map(|c| c.kind)
+    }
+}
+
 /// One audio peer. Dropping it without [`AudioPeer::close`] stops it too, only later.
 pub struct AudioPeer {
     connection: Box<dyn PeerConnection>,
@@ -186,20 +202,15 @@ impl AudioPeer {
         self.connection.add_ice_candidate(init).await.map_err(|e| PeerError::Candidate(e.to_string()))
     }
 
-    /// The codec to send with: of those both sides have, the first in our order. `None` before a negotiation ended.
-    pub async fn negotiated_codec(&self) -> Option<NegotiatedCodec> {
-        let agreed = self.sender.get_parameters().await.ok()?.rtp_parameters.codecs;
-        self.codecs.iter().find_map(|kind| {
+    /// What both sides have, in our order of preference. Empty before a negotiation ended.
+    pub async fn negotiated_codecs(&self) -> NegotiatedCodecs {
+        let Ok(parameters) = self.sender.get_parameters().await else { return NegotiatedCodecs::default() };
+        let agreed = parameters.rtp_parameters.codecs;
+        let codecs = self.codecs.iter().filter_map(|kind| {
             let codec = agreed.iter().find(|c| is_kind(&c.rtp_codec.mime_type, *kind))?;
             Some(NegotiatedCodec { kind: *kind, payload_type: codec.payload_type })
-        })
-    }
-
-    /// The codec of an incoming payload type, by what was negotiated.
-    pub async fn codec_of(&self, payload_type: u8) -> Option<CodecKind> {
-        let agreed = self.sender.get_parameters().await.ok()?.rtp_parameters.codecs;
-        let codec = agreed.into_iter().find(|c| c.payload_type == payload_type)?;
-        self.codecs.iter().copied().find(|kind| is_kind(&codec.rtp_codec.mime_type, *kind))
+        });
+        NegotiatedCodecs(codecs.collect())
     }
 
     /// A handle that sends RTP on this peer's stream.

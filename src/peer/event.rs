@@ -1,6 +1,7 @@
 use super::rtcp::RemoteReport;
 use crate::api::signaling::IceCandidate;
 use bytes::Bytes;
+use chatphone_media::pipeline::RtpPacket;
 use std::time::Instant;
 
 /// The state of the connection as a whole (W3C `RTCPeerConnectionState`).
@@ -33,6 +34,14 @@ pub struct ReceivedRtp {
     pub payload: Bytes,
     /// When it reached this process.
     pub arrival: Instant,
+}
+
+impl ReceivedRtp {
+    /// The packet as the media path takes it.
+    pub fn into_packet(self) -> RtpPacket {
+        let Self { ssrc, sequence_number, timestamp, marker, payload, .. } = self;
+        RtpPacket { ssrc, sequence_number, timestamp, marker, payload }
+    }
 }
 
 /// What a peer reports.

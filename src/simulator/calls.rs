@@ -6,7 +6,7 @@ use super::error::SimulatorError;
 use super::line::{CallCommand, CallEvent, Role};
 use crate::api::signaling::IceCandidate;
 use crate::peer::media::{MediaClock, MediaConfig, MediaHandle, MediaParts, MediaSession};
-use crate::peer::{AudioPeer, LocalNetwork, NegotiatedCodec, PeerConfig, PeerEvent, PeerState};
+use crate::peer::{AudioPeer, LocalNetwork, NegotiatedCodecs, PeerConfig, PeerEvent, PeerState};
 use bytes::Bytes;
 use chatphone_media::audio::codec::CodecKind;
 use chatphone_media::audio::file::{WavSink, WavSource};
@@ -14,7 +14,6 @@ use chatphone_media::audio::pipe::pipe;
 use chatphone_media::audio::sink::{Null, Sink, Tee};
 use chatphone_media::audio::source::{Silence, Source};
 use chatphone_media::audio::tone::Tone;
-use chatphone_media::pipeline::RtpPacket;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::mpsc;
@@ -111,6 +110,9 @@ async fn read_sound(path: &std::path::Path) -> Result<Sound, SimulatorError> {
     Ok(Sound::Play(name, bytes))
 }
 
+/// What an agent says, and the sink that feeds it where it is what the agent hears.
+type Voice = (Box<dyn Source>, Option<Box<dyn Sink>>);
+
 /// One call of one agent.
 struct Call {
     telephony: Telephony,
@@ -118,7 +120,7 @@ struct Call {
     peer: AudioPeer,
     /// Candidates that came before the client's description; `None` once that is set.
     early: Option<Vec<IceCandidate>>,
-    media: Option<(MediaHandle, NegotiatedCodec)>,
+    media: Option<(MediaHandle, NegotiatedCodecs)>,
 }
 
 impl Call {
@@ -158,22 +160,12 @@ impl Call {
                         tracing::info!(chat_id = self.spec.chat_id, ?state, "the agent's peer");
                     }
                     Some(PeerEvent::Rtp(packet)) => {
-                        let Some((media, codec)) = &self.media else { continue };
+                        let Some((media, codecs)) = &self.media else { continue };
                         // Comfort noise and events have payload types of their own.
-                        if packet.payload_type != codec.payload_type {
-                            continue;
+                        if let Some(codec) = codecs.kind_of(packet.payload_type) {
+                            let arrival = packet.arrival;
+                            media.push(codec, packet.into_packet(), arrival);
                         }
-                        let arrival = packet.arrival;
-                        media.push(
-                            RtpPacket {
-                                ssrc: packet.ssrc,
-                                sequence_number: packet.sequence_number,
-                                timestamp: packet.timestamp,
-                                marker: packet.marker,
-                                payload: packet.payload,
-                            },
-                            arrival,
-                        );
                     }
                     Some(PeerEvent::GatheringComplete | PeerEvent::RemoteReport(_)) => {}
                 },
@@ -184,6 +176,10 @@ impl Call {
     async fn accept_offer(&mut self, sdp: &str) -> Result<String, String> {
         let answer = self.peer.accept_offer(sdp).await.map_err(|e| e.to_string())?;
         self.described().await;
+        if let Some((_, codecs)) = &mut self.media {
+            // A renegotiation may number them anew.
+            *codecs = self.peer.negotiated_codecs().await;
+        }
         Ok(answer)
     }
 
@@ -211,7 +207,8 @@ impl Call {
         if self.media.is_some() {
             return Ok(());
         }
-        let codec = self.peer.negotiated_codec().await.ok_or("the two sides agreed on no audio codec")?;
+        let codecs = self.peer.negotiated_codecs().await;
+        let codec = codecs.sending().ok_or("the two sides agreed on no audio codec")?;
         let (source, echo) = self.open_source()?;
         let recording = self.open_recording().await;
         let mut sinks: Vec<Box<dyn Sink>> = echo.into_iter().chain(recording).collect();
@@ -225,7 +222,7 @@ impl Call {
         let session = MediaSession::new(parts, codec.kind, MediaConfig::default(), packets_tx);
         let (session, handle) = session.map_err(|e| e.to_string())?;
         self.telephony.0.clock.attach(session);
-        self.media = Some((handle, codec));
+        self.media = Some((handle, codecs));
         let writer = self.peer.rtp_writer();
         // Ends with the session, which holds the other end.
         tokio::spawn(async move {
@@ -236,8 +233,7 @@ impl Call {
         Ok(())
     }
 
-    /// What the agent says, and the sink that feeds it where it is what the agent hears.
-    fn open_source(&self) -> Result<(Box<dyn Source>, Option<Box<dyn Sink>>), String> {
+    fn open_source(&self) -> Result<Voice, String> {
         Ok(match &self.telephony.0.sound {
             Sound::Echo => {
                 let (sink, source) = pipe(ECHO_SAMPLES);

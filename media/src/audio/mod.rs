@@ -1,6 +1,6 @@
 //! Sound: where it comes from, where it goes, and what happens to it on the way.
 //!
-//! - [`source`] and [`sink`] are the two ends; [`device`], [`file`], [`tone`] and [`pipe`] are what can stand there.
+//! - [`source`] and [`sink`] are the two ends; [`device`], [`mod@file`], [`tone`] and [`pipe`] are what can stand there.
 //! - [`codec`] turns frames into packets and back; [`jitter`] puts packets back in order and in time.
 //! - [`resample`] changes rates; [`level`] measures loudness; [`compare`] proves that a recording holds what was said.
 

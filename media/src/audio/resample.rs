@@ -38,21 +38,33 @@ impl Resampler {
 
     /// From `from` Hz to `to` Hz, each within [`RATES`].
     pub fn new(from: u32, to: u32) -> Result<Self, Error> {
+        let mut resampler = Self::with_chunk(from, to, Self::CHUNK)?;
+        resampler.skip = resampler.inner.as_ref().map_or(0, |inner| inner.output_delay());
+        Ok(resampler)
+    }
+
+    /// As [`new`](Self::new), yet blocks of `block` input samples give their share of the output at once, and the
+    /// filter's delay (half a block) stays in.
+    pub(crate) fn in_blocks(from: u32, to: u32, block: usize) -> Result<Self, Error> {
+        Self::with_chunk(from, to, block)
+    }
+
+    fn with_chunk(from: u32, to: u32, chunk: usize) -> Result<Self, Error> {
         let fail = || Error { from, to };
         if !RATES.contains(&from) || !RATES.contains(&to) {
             return Err(fail());
         }
         let inner = match from == to {
             true => None,
-            false => Some(Fft::new(from as usize, to as usize, Self::CHUNK, 1, FixedSync::Both).map_err(|_| fail())?),
+            false => Some(Fft::new(from as usize, to as usize, chunk, 1, FixedSync::Both).map_err(|_| fail())?),
         };
-        let (skip, most) = inner.as_ref().map_or((0, 0), |inner| (inner.output_delay(), inner.output_frames_max()));
+        let most = inner.as_ref().map_or(0, |inner| inner.output_frames_max());
         Ok(Self {
             inner,
             ratio: f64::from(to) / f64::from(from),
             input: Vec::new(),
             output: vec![0.0; most],
-            skip,
+            skip: 0,
             taken: 0,
             given: 0,
         })

@@ -86,6 +86,13 @@ fn speech_comes_through_opus_recognisably_the_same() {
 }
 
 #[test]
+fn both_halves_can_move_to_another_thread() {
+    fn movable<T: Send>() {}
+    movable::<Sender>();
+    movable::<Receiver>();
+}
+
+#[test]
 fn first_packet_and_first_audio_are_a_delay_apart() {
     let (_, _, stats) = call(Box::new(Tone::new(440.0)), SenderConfig::default(), 1.0, at_once);
     let gap = stats.first_audio.unwrap() - stats.first_packet.unwrap();

@@ -89,7 +89,7 @@ pub struct ChatArgs {
 pub async fn run(args: ChatArgs) -> anyhow::Result<ExitCode> {
     let stop = Stop::new();
     let Connection { client, request, url } = args.connection.resolve()?;
-    let network = args.network.network(url.as_str());
+    let network = args.network.network(&url);
     let client = Client::new(client)?;
     let sound = args.sound.spec();
     let recordings = (sound.record.clone(), sound.record_both.clone());

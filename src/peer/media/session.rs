@@ -45,7 +45,7 @@ pub struct MediaReport {
 }
 
 enum Command {
-    Packet(RtpPacket, Instant),
+    Packet(CodecKind, RtpPacket, Instant),
     Mute(bool),
     Stop(oneshot::Sender<Stopped>),
 }
@@ -54,6 +54,7 @@ enum Command {
 pub struct MediaSession {
     sender: Sender,
     receiver: Receiver,
+    receiver_config: ReceiverConfig,
     parts: Option<Sinks>,
     commands: mpsc::Receiver<Command>,
     packets: UnboundedSender<EncodedPacket>,
@@ -103,11 +104,12 @@ impl MediaSession {
         packets: UnboundedSender<EncodedPacket>,
     ) -> Result<(Self, MediaHandle), codec::Error> {
         let sender = Sender::new(parts.source, SenderConfig { codec, ..config.sender })?;
-        let receiver = Receiver::new(ReceiverConfig { codec, ..config.receiver })?;
+        let receiver_config = ReceiverConfig { codec, ..config.receiver };
+        let receiver = Receiver::new(receiver_config.clone())?;
         let (commands_tx, commands) = mpsc::channel();
         let (stats, stats_rx) = watch::channel(MediaStats::default());
         let parts = Some(Sinks { sink: parts.sink, recorder: parts.recorder });
-        let session = Self { sender, receiver, parts, commands, packets, stats, ticks: 0 };
+        let session = Self { sender, receiver, receiver_config, parts, commands, packets, stats, ticks: 0 };
         Ok((session, MediaHandle { commands: commands_tx, stats: stats_rx }))
     }
 
@@ -121,7 +123,7 @@ impl MediaSession {
     pub(super) fn tick(&mut self, now: Instant) -> bool {
         loop {
             match self.commands.try_recv() {
-                Ok(Command::Packet(packet, arrival)) => self.receiver.push(packet, arrival),
+                Ok(Command::Packet(codec, packet, arrival)) => self.take(codec, packet, arrival),
                 Ok(Command::Mute(muted)) => self.sender.set_muted(muted),
                 Ok(Command::Stop(done)) => {
                     let stats = self.read_stats();
@@ -155,6 +157,20 @@ impl MediaSession {
         true
     }
 
+    /// The far end may go over to another codec of the answer at any time; the figures then begin anew.
+    fn take(&mut self, codec: CodecKind, packet: RtpPacket, arrival: Instant) {
+        if codec != self.receiver.codec() {
+            match Receiver::new(ReceiverConfig { codec, ..self.receiver_config.clone() }) {
+                Ok(receiver) => self.receiver = receiver,
+                Err(error) => {
+                    tracing::warn!(%error, %codec, "the far end's codec cannot be had");
+                    return;
+                }
+            }
+        }
+        self.receiver.push(packet, arrival);
+    }
+
     fn send(&mut self) {
         if let Some(packet) = self.sender.tick() {
             // The peer is gone: the session is about to be stopped.
@@ -178,10 +194,10 @@ pub struct MediaHandle {
 }
 
 impl MediaHandle {
-    /// Takes a packet from the network.
-    pub fn push(&self, packet: RtpPacket, arrival: Instant) {
+    /// Takes a packet from the network, and what its payload type means.
+    pub fn push(&self, codec: CodecKind, packet: RtpPacket, arrival: Instant) {
         // A session that is over needs no packets.
-        let _ = self.commands.send(Command::Packet(packet, arrival));
+        let _ = self.commands.send(Command::Packet(codec, packet, arrival));
     }
 
     /// Silences what is sent.

@@ -45,10 +45,11 @@ impl Center {
 
     /// Lets the chat that has waited longest try again, now that an agent may be free.
     pub(super) fn serve_queue(&mut self, now: Duration) {
-        if !self.closed && self.config.agents.is_some_and(|agents| self.busy_agents < agents) {
-            if let Some((_, chat_id)) = self.queue.pop_first() {
-                self.timers.set(now, Timer::Join(chat_id));
-            }
+        if !self.closed
+            && self.config.agents.is_some_and(|agents| self.busy_agents < agents)
+            && let Some((_, chat_id)) = self.queue.pop_first()
+        {
+            self.timers.set(now, Timer::Join(chat_id));
         }
     }
 

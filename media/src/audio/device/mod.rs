@@ -2,9 +2,9 @@
 //!
 //! A device runs on its own clock, a call on the system's. Between them lies a ring of the device's raw bytes: the
 //! device's real-time callback only copies bytes and counts, and everything else (sample format, channels, rate, and
-//! the drift between the two clocks) happens on the call's side, in [`bridge`].
+//! the drift between the two clocks) happens on the call's side, in `bridge`.
 //!
-//! A stream lives on a thread of its own ([`stream`]): a sound system that hangs, when a stream is opened or dropped,
+//! A stream lives on a thread of its own (`stream`): a sound system that hangs, when a stream is opened or dropped,
 //! hangs that thread alone.
 
 mod bridge;

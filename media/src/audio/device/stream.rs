@@ -1,6 +1,6 @@
 //! A device's stream and the thread that owns it.
 
-use super::{Direction, Error, bridge::Gauge, list, pcm::Layout};
+use super::{Direction, Error, list, pcm::Layout};
 use cpal::{
     BufferSize, Data, ErrorKind, StreamConfig, SupportedBufferSize, SupportedStreamConfigRange,
     traits::{DeviceTrait, StreamTrait},
@@ -9,7 +9,7 @@ use std::{
     sync::{
         Arc,
         atomic::{
-            AtomicBool, AtomicU64,
+            AtomicBool, AtomicU32, AtomicU64,
             Ordering::{Relaxed, SeqCst},
         },
         mpsc,
@@ -39,9 +39,9 @@ pub(super) struct Shared {
     pub burst: AtomicU64,
     pub callbacks: AtomicU64,
     /// Mean delay in the ring, in microseconds.
-    pub fill_us: Gauge,
-    /// The ring to the device has run empty.
-    pub empty: Gauge,
+    pub fill_us: AtomicU32,
+    /// The last callback of a speaker had all it wanted.
+    pub sounding: AtomicBool,
     errors_in_a_row: AtomicU64,
     closing: AtomicBool,
 }
@@ -174,6 +174,7 @@ pub(super) fn open<T: Send + 'static>(
     let keeper = thread::Builder::new()
         .name("audio-device".into())
         .spawn(move || {
+            list::hush();
             let built = build(direction, wanted.as_deref(), &kept, prepare);
             let (stream, answer) = match built {
                 Ok((stream, opened, extra)) => (Some(stream), Ok((opened, extra))),
@@ -203,13 +204,13 @@ fn build<T>(
     prepare: impl FnOnce(&Opened) -> Option<(Callback, T)>,
 ) -> Result<(cpal::Stream, Opened, T), Error> {
     let found = list::find(direction, name)?;
-    let device = found.device;
+    let device = &found.device;
     let open = |error: cpal::Error| match error.kind() {
         // The sound system names a default device although there is none.
         ErrorKind::DeviceNotAvailable | ErrorKind::HostUnavailable if name.is_none() => Error::NoDevice { direction },
         _ => Error::Open { name: found.name.clone(), reason: error.to_string() },
     };
-    let ranges = list::ranges(&device, direction);
+    let ranges = found.ranges(direction);
     if ranges.is_empty() {
         // Ask in the way that gives a reason.
         let asked = match direction {
