@@ -2,6 +2,7 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used)]
 
+use chatphone::api::event::ClientEnd;
 use chatphone::api::{Client, ClientConfig, Identity};
 use chatphone::simulator::{Simulator, SimulatorConfig};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
@@ -124,10 +125,13 @@ async fn center(incoming: bool) -> Simulator {
     Simulator::start(config).await.unwrap()
 }
 
+/// A second look at the session of the program under test.
+fn observer(center: &Simulator) -> Client {
+    Client::new(ClientConfig::new(center.base_url(), "app", Identity::ClientId("tester".into()))).unwrap()
+}
+
 async fn chat_is_over(center: &Simulator) -> bool {
-    let identity = Identity::ClientId("tester".into());
-    let client = Client::new(ClientConfig::new(center.base_url(), "app", identity)).unwrap();
-    client.active_chat().await.is_err_and(|e| e.is_session_gone())
+    observer(center).active_chat().await.is_err_and(|e| e.is_session_gone())
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -210,7 +214,9 @@ async fn a_chat_that_ends_while_a_secret_is_typed_leaves_the_terminal_usable() {
     desk.until("field name").await;
     desk.press("card\n");
     desk.until_hidden().await;
-    center.shutdown().await;
+    let client = observer(&center);
+    let chat_id = client.active_chat().await.unwrap().chat_id;
+    client.send_events(&chat_id, &[ClientEnd::default().into()]).await.unwrap();
     desk.end().await;
 }
 
