@@ -285,7 +285,6 @@ fn codec_parameters(kind: CodecKind) -> RTCRtpCodecParameters {
         },
         // Offered as this; in an answer the offer's number counts.
         payload_type: kind.static_payload_type().unwrap_or(111),
-        ..Default::default()
     }
 }
 
@@ -316,7 +315,6 @@ async fn build(
         urls: s.urls.clone(),
         username: s.username.clone().unwrap_or_default(),
         credential: s.credential.clone().unwrap_or_default(),
-        ..Default::default()
     });
     let connection = PeerConnectionBuilder::new()
         .with_configuration(
