@@ -14,6 +14,7 @@ use crate::api::types::ChatRequest;
 use crate::api::{ApiError, Client, ClientEvent};
 use crate::call::{CallEvent, CallReport, CallSetup, CallStats};
 use crate::chat::{ChatEvent, SessionConfig};
+use chatphone_media::audio::dtmf::{Dial, Digit};
 use std::path::{Path, PathBuf};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::{oneshot, watch};
@@ -61,6 +62,8 @@ pub enum PhoneEvent {
     },
     /// Of the call.
     Call(CallEvent),
+    /// The agent pressed a key of the telephone.
+    Digit(Digit),
     /// A call is over and everything about it is known.
     CallReport(Box<CallReport>),
 }
@@ -75,6 +78,7 @@ enum Command {
     Decline(String),
     HangUp,
     Mute(bool),
+    Dial(Dial),
     Stats(oneshot::Sender<Option<CallStats>>),
     Disconnect,
     End,
@@ -135,6 +139,11 @@ impl Phone {
         let (answer, stats) = oneshot::channel();
         self.command(Command::Stats(answer));
         stats.await.ok().flatten()
+    }
+
+    /// Dials keys in the call: as telephone events (RFC 4733), or as tones where the agent's side takes none.
+    pub fn dial(&self, dial: Dial) {
+        self.command(Command::Dial(dial));
     }
 
     /// Ends the conversation; the session stays open under the scenario.

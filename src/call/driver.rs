@@ -1,13 +1,14 @@
 //! Runs the calls of one chat: the machine, its timers, and a task for the peer of each call.
 
 use super::machine::{CallConfig, CallEnd, CallEvent, CallMachine, CallTimes, Input, Offerer, Output, Phase};
-use super::peer::{Closed, Order, PeerTask, Setup};
+use super::peer::{Closed, Order, PeerTask, Said, Setup};
 use super::sound::SoundSpec;
 use super::stats::{CallReport, CallStats};
 use crate::api::Client;
 use crate::api::signaling::Signal;
 use crate::peer::LocalNetwork;
 use crate::peer::media::{MediaClock, MediaParts};
+use chatphone_media::audio::dtmf::{Dial, Digit};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
@@ -27,6 +28,8 @@ pub enum CallNotice {
     },
     /// Tell the front end.
     Event(CallEvent),
+    /// The far end pressed a key (RFC 4733).
+    Digit(Digit),
     /// A call is over and everything about it is known: comes once, some time after [`CallEvent::Ended`].
     Report(Box<CallReport>),
 }
@@ -55,8 +58,8 @@ pub struct CallDriver {
     setup: Setup,
     peer: Option<PeerTask>,
     generation: u64,
-    inputs_tx: UnboundedSender<(u64, Input)>,
-    inputs: UnboundedReceiver<(u64, Input)>,
+    said_tx: UnboundedSender<(u64, Said)>,
+    said: UnboundedReceiver<(u64, Said)>,
     notices: VecDeque<CallNotice>,
     closing: JoinSet<Closed>,
     /// The end of the call that is being closed.
@@ -69,7 +72,7 @@ pub struct CallDriver {
 impl CallDriver {
     /// A driver without a call.
     pub fn new(setup: CallSetup) -> Self {
-        let (inputs_tx, inputs) = unbounded_channel();
+        let (said_tx, said) = unbounded_channel();
         Self {
             machine: CallMachine::new(setup.limits),
             setup: Setup {
@@ -82,8 +85,8 @@ impl CallDriver {
             },
             peer: None,
             generation: 0,
-            inputs_tx,
-            inputs,
+            said_tx,
+            said,
             notices: VecDeque::new(),
             closing: JoinSet::new(),
             ended: None,
@@ -110,6 +113,12 @@ impl CallDriver {
         if let Some(peer) = &self.peer {
             peer.order(Order::Mute(muted));
         }
+    }
+
+    /// Dials keys in the running call; false when there is none.
+    pub fn dial(&mut self, dial: Dial) -> bool {
+        self.order(Order::Dial(dial));
+        self.peer.is_some()
     }
 
     /// Whether what is sent is silenced.
@@ -145,12 +154,12 @@ impl CallDriver {
             }
             let timeout = self.machine.next_timeout();
             tokio::select! {
-                Some((generation, input)) = self.inputs.recv() => {
-                    // What a closed peer still says belongs to no call.
-                    if generation == self.generation && self.peer.is_some() {
-                        self.handle(input);
-                    }
-                }
+                // What a closed peer still says belongs to no call.
+                Some((generation, said)) = self.said.recv() => match said {
+                    _ if generation != self.generation || self.peer.is_none() => {}
+                    Said::Input(input) => self.handle(input),
+                    Said::Digit(digit) => self.notices.push_back(CallNotice::Digit(digit)),
+                },
                 Some(closed) = self.closing.join_next() => {
                     match closed {
                         Ok(closed) => self.last = closed,
@@ -177,7 +186,7 @@ impl CallDriver {
                 }
                 Output::PreparePeer => {
                     self.generation += 1;
-                    let start = || PeerTask::start(self.setup.clone(), self.inputs_tx.clone());
+                    let start = || PeerTask::start(self.setup.clone(), self.said_tx.clone());
                     let peer = self.peer.get_or_insert_with(start);
                     peer.order(Order::Prepare(self.generation));
                     peer.order(Order::Mute(self.muted));

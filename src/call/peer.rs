@@ -8,11 +8,11 @@ use super::stats::CallStats;
 use crate::api::Client;
 use crate::api::signaling::IceCandidate;
 use crate::api::types::IceServer;
-use crate::peer::media::{MediaClock, MediaHandle, MediaParts, MediaSession, MediaStats};
+use crate::peer::media::{MediaClock, MediaHandle, MediaParts, MediaSession, MediaStats, Outlet, send_packets};
 use crate::peer::{
-    AudioPeer, LocalNetwork, NegotiatedCodecs, PeerConfig, PeerError, PeerEvent, PeerState, ReceivedRtp, RtpWriter,
+    AudioPeer, LocalNetwork, NegotiatedCodecs, PeerConfig, PeerError, PeerEvent, PeerState, ReceivedRtp,
 };
-use chatphone_media::pipeline::EncodedPacket;
+use chatphone_media::audio::dtmf::{Dial, Digit, DtmfReceiver};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -57,6 +57,8 @@ pub(super) enum Order {
     ApplyAnswer(String),
     AddCandidate(IceCandidate),
     Mute(bool),
+    /// Dial keys, once the sound runs.
+    Dial(Dial),
     /// The call is over: close everything.
     Close(oneshot::Sender<Closed>),
 }
@@ -75,11 +77,11 @@ pub(super) struct PeerTask {
 }
 
 impl PeerTask {
-    /// Starts the task; what it reports goes to `inputs`.
-    pub(super) fn start(setup: Setup, inputs: UnboundedSender<(u64, Input)>) -> Self {
+    /// Starts the task; what it reports goes to `said`.
+    pub(super) fn start(setup: Setup, said: UnboundedSender<(u64, Said)>) -> Self {
         let (orders, orders_rx) = unbounded_channel();
         let (stats_tx, stats) = watch::channel(CallStats::default());
-        tokio::spawn(Task::new(setup, Reports { generation: 0, inputs }, stats_tx).run(orders_rx));
+        tokio::spawn(Task::new(setup, Reports { generation: 0, said }, stats_tx).run(orders_rx));
         Self { orders, stats }
     }
 
@@ -105,15 +107,27 @@ impl PeerTask {
     }
 }
 
+/// What the task reports.
+pub(super) enum Said {
+    /// For the machine.
+    Input(Input),
+    /// The far end pressed a key.
+    Digit(Digit),
+}
+
 struct Reports {
     generation: u64,
-    inputs: UnboundedSender<(u64, Input)>,
+    said: UnboundedSender<(u64, Said)>,
 }
 
 impl Reports {
     fn say(&self, input: Input) {
+        self.send(Said::Input(input));
+    }
+
+    fn send(&self, said: Said) {
         // The driver is gone: so is the call.
-        let _ = self.inputs.send((self.generation, input));
+        let _ = self.said.send((self.generation, said));
     }
 }
 
@@ -131,7 +145,11 @@ struct Task {
     connected: bool,
     sound: Sound,
     /// Where encoded packets go: the peer of the moment.
-    outlet: watch::Sender<Option<(RtpWriter, u8)>>,
+    outlet: watch::Sender<Option<Outlet>>,
+    /// Keys the far end presses.
+    keys: DtmfReceiver,
+    /// Dialled before the sound ran.
+    to_dial: Vec<Dial>,
     media_seen: bool,
     muted: bool,
     problems: Vec<String>,
@@ -156,6 +174,8 @@ impl Task {
             connected: false,
             sound: Sound::Opening,
             outlet: watch::Sender::new(None),
+            keys: DtmfReceiver::default(),
+            to_dial: Vec::new(),
             media_seen: false,
             muted: false,
             problems: Vec::new(),
@@ -226,13 +246,23 @@ impl Task {
     }
 
     async fn carry_out(&mut self, order: Order) {
-        if let Order::Mute(muted) = order {
-            self.muted = muted;
-            if let Sound::Running(media, _) = &self.sound {
-                media.set_muted(muted);
+        let order = match order {
+            Order::Mute(muted) => {
+                self.muted = muted;
+                if let Sound::Running(media, _) = &self.sound {
+                    media.set_muted(muted);
+                }
+                return;
             }
-            return;
-        }
+            Order::Dial(dial) => {
+                match &self.sound {
+                    Sound::Running(media, _) => media.dial(dial),
+                    _ => self.to_dial.push(dial),
+                }
+                return;
+            }
+            order => order,
+        };
         // A peer that could not be made was reported as such.
         let Some(peer) = &mut self.peer else { return };
         let input = match order {
@@ -253,7 +283,7 @@ impl Task {
                 Err(error) => Input::CandidateFailed { error: error.to_string() },
             },
             // Taken by the loop and above.
-            Order::Prepare(_) | Order::ClosePeer | Order::Close(_) | Order::Mute(_) => return,
+            Order::Prepare(_) | Order::ClosePeer | Order::Close(_) | Order::Mute(_) | Order::Dial(_) => return,
         };
         self.reports.say(input);
     }
@@ -304,10 +334,15 @@ impl Task {
         match std::mem::replace(&mut self.sound, Sound::Over) {
             Sound::Ready(parts) => {
                 let (packets_tx, packets) = unbounded_channel();
-                match MediaSession::new(parts, codec.kind, self.setup.sound.media.clone(), packets_tx) {
+                let mut config = self.setup.sound.media.clone();
+                config.sender.telephone_events = codecs.sending_events().map(|(_, clock_rate)| clock_rate);
+                match MediaSession::new(parts, codec.kind, config, packets_tx) {
                     Ok((session, handle)) => {
                         handle.set_muted(self.muted);
-                        self.outlet.send_replace(Some((peer.rtp_writer(), codec.payload_type)));
+                        for dial in self.to_dial.drain(..) {
+                            handle.dial(dial);
+                        }
+                        self.outlet.send_replace(Outlet::new(peer.rtp_writer(), &codecs));
                         self.setup.clock.attach(session);
                         self.sound = Sound::Running(handle, codecs);
                         tokio::spawn(send_packets(packets, self.outlet.subscribe()));
@@ -319,7 +354,7 @@ impl Task {
                 self.no_sound(format!("the codec to send with changed to {} in the call", codec.kind));
             }
             Sound::Running(handle, _) => {
-                self.outlet.send_replace(Some((peer.rtp_writer(), codec.payload_type)));
+                self.outlet.send_replace(Outlet::new(peer.rtp_writer(), &codecs));
                 self.sound = Sound::Running(handle, codecs);
             }
             other => self.sound = other,
@@ -332,7 +367,13 @@ impl Task {
             self.reports.say(Input::MediaFlowing);
         }
         let Sound::Running(media, codecs) = &self.sound else { return };
-        // What is none of the audio codecs (comfort noise, DTMF) would only be made noise of.
+        if codecs.is_event(packet.payload_type) {
+            if let Some(digit) = self.keys.push(&packet.payload, packet.timestamp) {
+                self.reports.send(Said::Digit(digit));
+            }
+            return;
+        }
+        // What is none of the audio codecs (comfort noise) would only be made noise of.
         if let Some(codec) = codecs.kind_of(packet.payload_type) {
             let arrival = packet.arrival;
             media.push(codec, packet.into_packet(), arrival);
@@ -383,16 +424,6 @@ async fn next_event(events: &mut Option<Events>) -> Option<PeerEvent> {
     match events {
         Some(events) => events.recv().await,
         None => std::future::pending().await,
-    }
-}
-
-/// Sends what a session encodes over the peer of the moment. Ends with the session.
-async fn send_packets(mut packets: UnboundedReceiver<EncodedPacket>, outlet: watch::Receiver<Option<(RtpWriter, u8)>>) {
-    while let Some(p) = packets.recv().await {
-        let out = outlet.borrow().clone();
-        if let Some((writer, payload_type)) = out {
-            writer.write(payload_type, p.sequence_number, p.timestamp, p.marker, p.payload).await;
-        }
     }
 }
 

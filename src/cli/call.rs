@@ -9,6 +9,7 @@ use crate::api::Client;
 use crate::call::{CallConfig, Outcome};
 use crate::config::Connection;
 use crate::phone::EndChat;
+use chatphone_media::audio::dtmf::Dial;
 use clap::Args;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -30,6 +31,10 @@ pub struct CallArgs {
     /// Hang up this long after the call was connected (as in 10s, 2m); without it the agent, or Ctrl-C, ends the call
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     duration: Option<Duration>,
+
+    /// Dial these keys once the agent's sound arrives: 0-9, *, #, A-D; w is a pause of half a second
+    #[arg(long, value_name = "KEYS")]
+    dtmf: Option<Dial>,
 
     /// Wait for the agent to call, instead of asking for a call
     #[arg(long)]
@@ -66,6 +71,7 @@ pub async fn run(args: CallArgs) -> anyhow::Result<ExitCode> {
         network,
         relay_only: args.network.relay_only(),
         incoming: args.incoming,
+        dial: args.dtmf,
         duration: args.duration,
         wait: args.wait,
         limits: CallConfig { no_offer: args.answer_within, ..CallConfig::default() },

@@ -8,6 +8,7 @@ use crate::chat::{ChatEvent, EndReason, SessionConfig};
 use crate::peer::LocalNetwork;
 use crate::peer::media::MediaClock;
 use crate::phone::{EndChat, Phone, PhoneConfig, PhoneEvent, PhoneState};
+use chatphone_media::audio::dtmf::Dial;
 use std::future::Future;
 use std::net::IpAddr;
 use std::pin::pin;
@@ -28,6 +29,8 @@ pub struct CallPlan {
     pub relay_only: bool,
     /// Wait for the agent to call, instead of asking for a call.
     pub incoming: bool,
+    /// Keys to dial once the agent's sound arrives.
+    pub dial: Option<Dial>,
     /// How long to stay connected; `None`: until the agent hangs up.
     pub duration: Option<Duration>,
     /// How long an agent (with `incoming`, the agent's call) may take.
@@ -49,6 +52,7 @@ impl CallPlan {
             network: LocalNetwork::towards(host),
             relay_only: false,
             incoming: false,
+            dial: None,
             duration: None,
             wait: Duration::from_secs(60),
             limits: CallConfig::default(),
@@ -69,7 +73,7 @@ pub async fn place_call(
         ready = prepare(plan) => ready,
         () = &mut stop => return CallSummary::without_call(Outcome::Cancelled, "stopped before the call"),
     };
-    let Prepared { config, incoming, duration, wait, recordings } = match ready {
+    let Prepared { config, incoming, mut dial, duration, wait, recordings } = match ready {
         Ok(prepared) => *prepared,
         Err(summary) => return *summary,
     };
@@ -87,6 +91,11 @@ pub async fn place_call(
                 match &event {
                     PhoneEvent::Call(CallEvent::Requesting { .. } | CallEvent::Ringing { .. }) => wait_until = None,
                     PhoneEvent::Call(CallEvent::Connected) => hang_up_at = duration.map(|d| Instant::now() + d),
+                    PhoneEvent::Call(CallEvent::MediaFlowing) => {
+                        if let Some(dial) = dial.take() {
+                            progress.phone.dial(dial);
+                        }
+                    }
                     PhoneEvent::Call(CallEvent::Ended(_)) => hang_up_at = None,
                     _ => {}
                 }
@@ -122,6 +131,7 @@ pub async fn place_call(
 struct Prepared {
     config: PhoneConfig,
     incoming: bool,
+    dial: Option<Dial>,
     duration: Option<Duration>,
     wait: Duration,
     recordings: (Option<std::path::PathBuf>, Option<std::path::PathBuf>),
@@ -163,6 +173,7 @@ async fn prepare(plan: CallPlan) -> Result<Box<Prepared>, Box<CallSummary>> {
             end_chat: plan.end_chat,
         },
         incoming: plan.incoming,
+        dial: plan.dial,
         duration: plan.duration,
         wait: plan.wait,
         recordings,

@@ -65,17 +65,33 @@ pub struct NegotiatedCodec {
 
 /// The codecs both sides agreed on, best first.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct NegotiatedCodecs(Vec<NegotiatedCodec>);
+pub struct NegotiatedCodecs {
+    audio: Vec<NegotiatedCodec>,
+    /// Payload type and clock rate of telephone events.
+    events: Vec<(u8, u32)>,
+}
 
 impl NegotiatedCodecs {
     /// The one to send with.
     pub fn sending(&self) -> Option<NegotiatedCodec> {
-        self.0.first().copied()
+        self.audio.first().copied()
     }
 
     /// What an incoming payload type means. The far end may send with any codec of the answer, and change at any time.
     pub fn kind_of(&self, payload_type: u8) -> Option<CodecKind> {
-        self.0.iter().find(|c| c.payload_type == payload_type).map(|c| c.kind)
+        self.audio.iter().find(|c| c.payload_type == payload_type).map(|c| c.kind)
+    }
+
+    /// Payload type and clock rate to send telephone events (RFC 4733) with: if possible they share the clock of the
+    /// sound they interrupt.
+    pub fn sending_events(&self) -> Option<(u8, u32)> {
+        let rate = self.sending()?.kind.clock_rate();
+        self.events.iter().find(|(_, r)| *r == rate).or(self.events.first()).copied()
+    }
+
+    /// Whether an incoming payload type is a telephone event.
+    pub fn is_event(&self, payload_type: u8) -> bool {
+        self.events.iter().any(|(p, _)| *p == payload_type)
     }
 }
 
@@ -145,8 +161,7 @@ impl AudioPeer {
             .await
             .map_err(|e| PeerError::Setup(e.to_string()))?;
         for transceiver in connection.get_transceivers().await {
-            let preferences = codecs.iter().map(|kind| codec_parameters(*kind)).collect();
-            if let Err(error) = transceiver.set_codec_preferences(preferences).await {
+            if let Err(error) = transceiver.set_codec_preferences(all_codecs(&codecs)).await {
                 tracing::debug!(%error, "codec preferences were not taken");
             }
         }
@@ -173,7 +188,8 @@ impl AudioPeer {
         sdp::validate_offer(offer, &self.codecs)?;
         let remote = |e: webrtc::error::Error| PeerError::RemoteDescription(e.to_string());
         let local = |e: webrtc::error::Error| PeerError::LocalDescription(e.to_string());
-        let description = RTCSessionDescription::offer(offer.to_owned()).map_err(remote)?;
+        let offer = sdp::with_one_event_format(offer, &self.codecs);
+        let description = RTCSessionDescription::offer(offer).map_err(remote)?;
         self.connection.set_remote_description(description).await.map_err(remote)?;
         let answer = self.connection.create_answer(None).await.map_err(local)?;
         let sdp = answer.sdp.clone();
@@ -214,11 +230,15 @@ impl AudioPeer {
     pub async fn negotiated_codecs(&self) -> NegotiatedCodecs {
         let Ok(parameters) = self.sender.get_parameters().await else { return NegotiatedCodecs::default() };
         let agreed = parameters.rtp_parameters.codecs;
-        let codecs = self.codecs.iter().filter_map(|kind| {
-            let codec = agreed.iter().find(|c| is_kind(&c.rtp_codec.mime_type, *kind))?;
+        let audio = self.codecs.iter().filter_map(|kind| {
+            let codec = agreed.iter().find(|c| is_named(&c.rtp_codec.mime_type, kind.name()))?;
             Some(NegotiatedCodec { kind: *kind, payload_type: codec.payload_type })
         });
-        NegotiatedCodecs(codecs.collect())
+        let events = agreed.iter().filter(|c| is_named(&c.rtp_codec.mime_type, TELEPHONE_EVENT));
+        NegotiatedCodecs {
+            audio: audio.collect(),
+            events: events.map(|c| (c.payload_type, c.rtp_codec.clock_rate)).collect(),
+        }
     }
 
     /// A handle that sends RTP on this peer's stream.
@@ -269,8 +289,27 @@ impl RtpWriter {
     }
 }
 
-fn is_kind(mime_type: &str, kind: CodecKind) -> bool {
-    mime_type.split_once('/').is_some_and(|(_, name)| name.eq_ignore_ascii_case(kind.name()))
+/// The encoding name of telephone events.
+const TELEPHONE_EVENT: &str = "telephone-event";
+
+fn is_named(mime_type: &str, encoding: &str) -> bool {
+    mime_type.split_once('/').is_some_and(|(_, name)| name.eq_ignore_ascii_case(encoding))
+}
+
+/// The codecs, best first, and telephone events at the clock rate of the best: the crate tells codecs apart by their name
+/// alone, so there can be one.
+fn all_codecs(kinds: &[CodecKind]) -> Vec<RTCRtpCodecParameters> {
+    let events = kinds.first().map(|kind| kind.clock_rate()).map(|clock_rate| RTCRtpCodecParameters {
+        rtp_codec: RTCRtpCodec {
+            mime_type: format!("audio/{TELEPHONE_EVENT}"),
+            clock_rate,
+            channels: 0,
+            sdp_fmtp_line: "0-15".into(),
+            rtcp_feedback: vec![],
+        },
+        payload_type: if clock_rate == 8000 { 126 } else { 110 },
+    });
+    kinds.iter().map(|kind| codec_parameters(*kind)).chain(events).collect()
 }
 
 fn codec_parameters(kind: CodecKind) -> RTCRtpCodecParameters {
@@ -296,8 +335,8 @@ async fn build(
     reports: watch::Sender<Option<RemoteReport>>,
 ) -> Result<Box<dyn PeerConnection>, webrtc::error::Error> {
     let mut media = MediaEngine::default();
-    for kind in &config.codecs {
-        media.register_codec(codec_parameters(*kind), RtpCodecKind::Audio)?;
+    for codec in all_codecs(&config.codecs) {
+        media.register_codec(codec, RtpCodecKind::Audio)?;
     }
     let tap = RtcpTap::new(handler.events.clone(), reports);
     let registry = register_default_interceptors(Registry::new(), &mut media)?.with(Slot::from(RtcpTap::SLOT), tap);

@@ -99,6 +99,11 @@ impl Actor {
             Command::Decline(reason) => self.call.handle(Input::Decline { reason }),
             Command::HangUp => self.call.handle(Input::HangUp),
             Command::Mute(muted) => self.call.set_muted(muted),
+            Command::Dial(dial) => {
+                if !self.call.dial(dial) {
+                    tracing::warn!("there is no call to dial in");
+                }
+            }
             // Who asked may have gone.
             Command::Stats(answer) => drop(answer.send(self.call.stats())),
             Command::Disconnect => self.chat.command(chat::Command::Disconnect),
@@ -169,6 +174,7 @@ impl Actor {
                 self.chat.command(chat::Command::Signal { party_id, signal });
             }
             CallNotice::Event(event) => self.tell(PhoneEvent::Call(event)),
+            CallNotice::Digit(digit) => self.tell(PhoneEvent::Digit(digit)),
             CallNotice::Report(report) => self.tell(PhoneEvent::CallReport(report)),
         }
     }

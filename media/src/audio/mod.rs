@@ -7,6 +7,7 @@
 pub mod codec;
 pub mod compare;
 pub mod device;
+pub mod dtmf;
 pub mod file;
 pub mod jitter;
 pub mod level;

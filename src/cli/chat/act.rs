@@ -83,6 +83,8 @@ impl Conversation {
                 self.phone.set_muted(muted);
                 self.notice(if muted { "you are muted" } else { "you can be heard" });
             }
+            Command::Dial(_) if self.phase() == Phase::Idle => self.problem("there is no call"),
+            Command::Dial(keys) => self.phone.dial(keys),
             Command::Disconnect => {
                 self.outstanding += 1;
                 self.phone.disconnect();

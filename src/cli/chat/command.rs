@@ -3,6 +3,7 @@
 //! A line is a message. One that begins with `/` is a command from [`COMMANDS`]; one that begins with `//` is a message
 //! with a single slash in front. An unknown command is an error, never a message: a slip of the finger is not sent.
 
+use chatphone_media::audio::dtmf::Dial;
 use std::path::PathBuf;
 
 /// Every command: name, arguments, what it does.
@@ -19,6 +20,7 @@ pub const COMMANDS: &[(&str, &str, &str)] = &[
     ("/accept", "", "take the incoming call"),
     ("/decline", "[REASON]", "turn the incoming call down"),
     ("/hangup", "", "end the call"),
+    ("/dtmf", "KEYS", "press keys in the call: 0-9, *, #, A-D; w is a pause of half a second"),
     ("/mute", "", "silence your side of the call"),
     ("/unmute", "", "be heard again"),
     ("/stats", "", "show the figures of the call"),
@@ -86,6 +88,8 @@ pub enum Command {
     HangUp,
     /// Silence this side, or (false) be heard again.
     Mute(bool),
+    /// Press keys in the call.
+    Dial(Dial),
     /// End the conversation.
     Disconnect,
     /// End the chat.
@@ -191,6 +195,8 @@ fn command(name: &str, rest: &str) -> Result<Command, &'static str> {
         "/accept" => bare(Command::Accept),
         "/decline" => Ok(Command::Decline(rest.to_owned())),
         "/hangup" => bare(Command::HangUp),
+        "/dtmf" if rest.is_empty() => Err(MISSING),
+        "/dtmf" => rest.parse().map(Command::Dial).map_err(|_| "keys are 0-9, *, #, A-D, and w for a pause"),
         "/mute" => bare(Command::Mute(true)),
         "/unmute" => bare(Command::Mute(false)),
         "/stats" => bare(Command::Stats),

@@ -228,6 +228,10 @@ impl Conversation {
                     self.phone.accept();
                 }
             }
+            PhoneEvent::Digit(digit) => self.screen.show(
+                || vec![Line::notice(format!("the agent pressed {digit}"))],
+                || vec![json!({ "event": "dtmf_received", "digit": digit.to_string() })],
+            ),
             PhoneEvent::CallReport(report) => self.call_report(&report),
         }
         if !self.agent_seen && self.phone.state().agent.is_some() {

@@ -5,7 +5,9 @@
 //! devices and files stand behind rings and queues of their own.
 
 mod clock;
+mod outlet;
 mod session;
 
 pub use clock::MediaClock;
+pub use outlet::{Outlet, send_packets};
 pub use session::{MediaConfig, MediaHandle, MediaParts, MediaReport, MediaSession, MediaStats};

@@ -1,5 +1,6 @@
 use chatphone_media::TICK_SAMPLES;
 use chatphone_media::audio::codec::{self, CodecKind};
+use chatphone_media::audio::dtmf::Dial;
 use chatphone_media::audio::file::WavRecorder;
 use chatphone_media::audio::sink::Sink;
 use chatphone_media::audio::source::{Source, SourceState};
@@ -47,6 +48,7 @@ pub struct MediaReport {
 enum Command {
     Packet(CodecKind, RtpPacket, Instant),
     Mute(bool),
+    Dial(Dial),
     Stop(oneshot::Sender<Stopped>),
 }
 
@@ -125,6 +127,7 @@ impl MediaSession {
             match self.commands.try_recv() {
                 Ok(Command::Packet(codec, packet, arrival)) => self.take(codec, packet, arrival),
                 Ok(Command::Mute(muted)) => self.sender.set_muted(muted),
+                Ok(Command::Dial(dial)) => self.sender.dial(dial),
                 Ok(Command::Stop(done)) => {
                     let stats = self.read_stats();
                     self.stats.send_replace(stats);
@@ -203,6 +206,11 @@ impl MediaHandle {
     /// Silences what is sent.
     pub fn set_muted(&self, muted: bool) {
         let _ = self.commands.send(Command::Mute(muted));
+    }
+
+    /// Dials keys: as telephone events where the session was made for them, else as tones.
+    pub fn dial(&self, dial: Dial) {
+        let _ = self.commands.send(Command::Dial(dial));
     }
 
     /// The figures, as of at most 100 ms ago; changes wake the receiver.
