@@ -63,7 +63,9 @@ pub async fn place_call(
         tokio::select! {
             event = events.recv() => {
                 let Some(event) = event else { break };
-                watch(&event, &progress.phone.state());
+                // A copy: the phone would wait for who looks at its state for long.
+                let state = progress.phone.state().clone();
+                watch(&event, &state);
                 match &event {
                     PhoneEvent::Call(CallEvent::Requesting { .. } | CallEvent::Ringing { .. }) => wait_until = None,
                     PhoneEvent::Call(CallEvent::Connected) => hang_up_at = duration.map(|d| Instant::now() + d),
@@ -83,7 +85,7 @@ pub async fn place_call(
                 } else {
                     wait_until = None;
                     let what = if incoming { "no agent called" } else { "no agent joined the chat" };
-                    progress.give_up(Outcome::Unavailable, format!("{what} within {} s", wait.as_secs()));
+                    progress.give_up(Outcome::Unavailable, format!("{what} within {} s", wait.as_secs_f64()));
                 }
             }
         }

@@ -32,8 +32,10 @@ pub struct CallSummary {
     /// The candidate pair in use.
     pub ice: IceSummary,
     /// Where the far end's voice was recorded.
+    #[serde(serialize_with = "as_text")]
     pub recording: Option<PathBuf>,
     /// Where both directions were recorded.
+    #[serde(serialize_with = "as_text")]
     pub recording_both: Option<PathBuf>,
     /// What went wrong beside, in words.
     pub problems: Vec<String>,
@@ -145,6 +147,11 @@ impl CallSummary {
             ..Self::without_call(report.end.outcome, report.end.reason.clone())
         }
     }
+}
+
+/// JSON is UTF-8, and a path need not be: better an odd letter in it than no report.
+fn as_text<S: serde::Serializer>(path: &Option<PathBuf>, to: S) -> Result<S::Ok, S::Error> {
+    path.as_ref().map(|p| p.to_string_lossy()).serialize(to)
 }
 
 fn between(from: Option<Instant>, to: Option<Instant>) -> Option<f64> {

@@ -56,15 +56,15 @@ pub struct ChatArgs {
 
     /// How long the first line waits for an agent to join; 0s: it is sent at once. [default: 60s in a pipe, 0s on a
     /// terminal]
-    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", value_parser = crate::cli::time::duration)]
     wait_agent: Option<Duration>,
 
     /// In a pipe: how long to wait for answers after the last line was sent
-    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = crate::cli::time::duration)]
     linger: Duration,
 
     /// Leave when nothing was said and nothing happened for this long; a running call is no silence
-    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", value_parser = crate::cli::time::duration)]
     idle_exit: Option<Duration>,
 
     /// Leave the chat open at the contact center, for a later run to take up

@@ -1,5 +1,4 @@
 //! Session descriptions and candidates from a broken or hostile far end: an error at most, never a panic.
-#![allow(clippy::unwrap_used)]
 
 use chatphone::api::signaling::IceCandidate;
 use chatphone::peer::{AudioPeer, LocalNetwork, PeerConfig};
