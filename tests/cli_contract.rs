@@ -3,7 +3,7 @@
 
 mod bad_input_support;
 
-use bad_input_support::{CLIENT_ID, Home, Running, report};
+use bad_input_support::{CLIENT_ID, Home, Running, grown, report, wav_bytes};
 use chatphone::api::types::ParameterType;
 use chatphone::simulator::{AgentSound, Rejection, Simulator, SimulatorConfig};
 use serde_json::{Value, json};
@@ -132,7 +132,6 @@ async fn a_reader_that_has_gone_changes_no_exit_code() {
         (home.call(&center.base_url(), &[]), 1),
         (home.call("http://127.0.0.1:1", &[]), 1),
         (home.command(&["devices", "--json"]), 0),
-        (home.command(&["demo"]), 0),
     ] {
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
@@ -142,6 +141,25 @@ async fn a_reader_that_has_gone_changes_no_exit_code() {
         assert!(!stderr.contains("panicked"), "{stderr}");
     }
     center.shutdown().await;
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_demo_that_nobody_reads_goes_on() {
+    let home = Home::new();
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut demo = home.command(&["demo", "--out", "out"]);
+    let demo = demo.stdout(writer).stderr(Stdio::piped()).spawn().unwrap();
+    grown(&home.file("out/customer-hears.wav"), wav_bytes(1)).await;
+    let id = demo.id().unwrap().to_string();
+    assert!(std::process::Command::new("kill").args(["-s", "INT", &id]).status().unwrap().success());
+    let output = demo.wait_with_output().await.unwrap();
+    // Hung up early: not all was heard.
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    let sentence = stderr.lines().last().unwrap();
+    assert!(sentence.starts_with("chatphone: a recording does not hold what was said"), "{stderr}");
 }
 
 #[cfg(target_os = "linux")]

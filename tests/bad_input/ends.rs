@@ -2,7 +2,7 @@
 
 use crate::bad_input_support::agent::Agent;
 use crate::bad_input_support::center::{Center, Seen};
-use crate::bad_input_support::{Home, Ran, Running, grown, wav_bytes};
+use crate::bad_input_support::{Home, Ran, Running, grown, wav_bytes, within};
 use chatphone_media::audio::compare::tone_level;
 use chatphone_media::audio::file::read_wav;
 use serde_json::json;
@@ -50,19 +50,37 @@ async fn ctrl_c_before_the_chat_is_open() {
 #[cfg(unix)]
 #[tokio::test]
 async fn ctrl_c_before_the_first_answer() {
-    let silent = crate::api_support::Silent::start().await;
-    let mut running = Running::start(Home::new().call(&silent.url, &["-v"]));
-    // Nothing tells from outside that the program waits for its first answer, but that it can be interrupted by then.
-    tokio::time::timeout(Duration::from_millis(1500), running.line()).await.unwrap_err();
-    let report = interrupted_loud(running).await;
-    assert_eq!(report.report()["outcome"], "cancelled");
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let running = Running::start(Home::new().call(&url, &[]));
+    let _held = within(listener.accept()).await.unwrap();
+    let report = interrupted(running).await.failed("cancelled");
+    assert_eq!((&report["reason"], &report["chat_id"]), (&json!("stopped before the call"), &json!(null)));
+}
+
+/// Ctrl-C while Request Chat is on its way; then it is answered.
+#[cfg(unix)]
+async fn ctrl_c_while_the_chat_opens(new: bool) -> Vec<String> {
+    let mut center = Center::start().await;
+    center.hold_chat();
+    let running = Running::start(Home::new().call(&center.url, &[]));
+    while center.next().await != Seen::RequestChat {}
+    running.signal("INT");
+    center.open_chat(new);
+    running.end().await.failed("cancelled");
+    center.so_far()
 }
 
 #[cfg(unix)]
-async fn interrupted_loud(running: Running) -> Ran {
-    let ran = interrupted(running).await;
-    assert_eq!(ran.code, Some(1), "{ran:#?}");
-    ran
+#[tokio::test]
+async fn ctrl_c_while_the_chat_opens_ends_a_new_chat() {
+    assert_eq!(ctrl_c_while_the_chat_opens(true).await, ["chat_session_end"]);
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn ctrl_c_while_the_chat_opens_leaves_one_that_was_there() {
+    assert_eq!(ctrl_c_while_the_chat_opens(false).await, [""; 0]);
 }
 
 #[cfg(unix)]
@@ -127,15 +145,21 @@ async fn ctrl_c_when_the_server_no_longer_answers_is_bounded_in_time() {
 #[cfg(unix)]
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_ctrl_c_ends_at_once() {
-    let mut center = Center::start().await;
-    center.hold_chat();
-    let running = Running::start(Home::new().call(&center.url, &[]));
-    while center.next().await != Seen::RequestChat {}
+    let (home, sim_home) = (Home::new(), Home::new());
+    let (mut center, url) = simulator(&sim_home, &[]).await;
+    let mut running = Running::start(home.call(&url, &["--record", "heard.wav"]));
+    running.until("call_media_flowing").await;
+    grown(&home.file("heard.wav"), wav_bytes(1)).await;
+    center.child.start_kill().unwrap();
+    running.until("reconnecting").await;
     running.signal("INT");
+    // Now END_CALL waits for a server that is no more.
+    running.until("call_ended").await;
     running.signal("INT");
-    let (ran, took) = running.end_timed().await;
+    let ran = running.end().await;
     assert_eq!(ran.code, Some(1), "{ran:#?}");
-    assert!(took < SOON, "{took:?}");
+    assert!(!ran.stdout.contains("\"duration_s\""), "there was no time for a report: {ran:#?}");
+    heard(&home.file("heard.wav"), 0.5);
 }
 
 #[tokio::test(flavor = "multi_thread")]

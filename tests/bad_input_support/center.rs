@@ -30,6 +30,8 @@ struct Inner {
     seen: mpsc::UnboundedSender<Seen>,
     hold_for_good: AtomicBool,
     hold_chat: AtomicBool,
+    is_old_chat: AtomicBool,
+    let_chat_go: Notify,
     ice_servers: Mutex<Value>,
 }
 
@@ -67,6 +69,8 @@ impl Center {
             seen,
             hold_for_good: AtomicBool::new(false),
             hold_chat: AtomicBool::new(false),
+            is_old_chat: AtomicBool::new(false),
+            let_chat_go: Notify::new(),
             ice_servers: Mutex::new(json!({"servers": []})),
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -105,9 +109,15 @@ impl Center {
         self.inner.news.notify_one();
     }
 
-    /// Request Chat is not answered.
+    /// Request Chat is not answered, until [`Self::open_chat`].
     pub fn hold_chat(&self) {
         self.inner.hold_chat.store(true, SeqCst);
+    }
+
+    /// Answers Request Chat by a new session, or one that was there.
+    pub fn open_chat(&self, new: bool) {
+        self.inner.is_old_chat.store(!new, SeqCst);
+        self.inner.let_chat_go.notify_one();
     }
 
     pub async fn next(&mut self) -> Seen {
@@ -179,9 +189,9 @@ async fn answer(center: Arc<Inner>, request: Request) -> Response {
         ("POST", "/chats") => {
             center.seen.send(Seen::RequestChat).ok();
             if center.hold_chat.load(SeqCst) {
-                std::future::pending::<()>().await;
+                center.let_chat_go.notified().await;
             }
-            json!({"chat_id": CHAT, "state": "connected", "is_new_chat": true})
+            json!({"chat_id": CHAT, "state": "connected", "is_new_chat": !center.is_old_chat.load(SeqCst)})
         }
         ("POST", _) => {
             let sent: Value = serde_json::from_slice(&body).unwrap();
@@ -190,6 +200,7 @@ async fn answer(center: Arc<Inner>, request: Request) -> Response {
             }
             json!({"events": []})
         }
+        (_, path) if path.ends_with("/history") => json!({"events": []}),
         _ => poll(&center).await,
     };
     Response::builder().header("content-type", "application/json").body(Body::from(answer.to_string())).unwrap()
