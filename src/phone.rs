@@ -69,7 +69,7 @@ pub enum PhoneEvent {
 pub type PhoneEvents = UnboundedReceiver<PhoneEvent>;
 
 enum Command {
-    Send(ClientEvent),
+    Send(Box<ClientEvent>),
     RequestCall { party_id: Option<String>, video: bool },
     Accept,
     Decline(String),
@@ -102,7 +102,7 @@ impl Phone {
 
     /// Sends an event in the chat. Its `msg_id` is filled in.
     pub fn send(&self, event: impl Into<ClientEvent>) {
-        self.command(Command::Send(event.into()));
+        self.command(Command::Send(Box::new(event.into())));
     }
 
     /// Asks for a call: the agent named, else the one who joined last.

@@ -421,3 +421,18 @@ async fn silence_ends_a_chat_when_asked_to() {
     chat.until("nothing happened for a while").await;
     assert!(chat.end().await.0.success());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_passing_fault_is_shown_and_loses_nothing() {
+    let center = center(|_| {}).await;
+    let mut chat = Chat::start(&center.base_url(), &[]);
+    chat.until("joined").await;
+    center.inject("send-events:5500:2".parse().unwrap());
+    chat.say("through thick and thin").await;
+    chat.until("sending events failed").await;
+    chat.until("You wrote: through thick and thin").await;
+    let (status, shown, _) = chat.end().await;
+    assert!(status.success(), "{shown}");
+    assert!(shown.contains("you: through thick and thin") && shown.contains("the connection is back"), "{shown}");
+    assert_eq!(shown.matches("You wrote: through").count(), 1, "{shown}");
+}

@@ -266,7 +266,7 @@ async fn a_file_that_is_no_wav_is_refused_at_the_start() {
 async fn an_agent_that_hangs_up_can_be_called_again() {
     let simulator = start(|c| {
         c.agent.sound = AgentSound::Tone(440.0);
-        c.agent.hang_up_after = Some(Duration::from_millis(100));
+        c.agent.hang_up_after = Some(Duration::from_millis(500));
     })
     .await;
     let mut phone = Phone::new(&Client::new(&simulator, "c"), Silence).await;

@@ -7,8 +7,7 @@ use super::progress::{self, Progress};
 use super::summary::CallSummary;
 use crate::api::types::ChatRequest;
 use crate::api::{Client, ClientConfig, Identity};
-use crate::call::{CallConfig, Outcome, SoundSpec};
-use crate::peer::LocalNetwork;
+use crate::call::{Outcome, SoundSpec};
 use crate::phone::EndChat;
 use crate::simulator::{AgentSound, Simulator, SimulatorConfig};
 use anyhow::{Context, bail};
@@ -58,7 +57,6 @@ pub async fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
     let mut client_config = ClientConfig::new(simulator.base_url(), "demo", Identity::ClientId(uuid()));
     client_config.tenant = Some("demo.localhost".into());
     let plan = CallPlan {
-        client: Client::new(client_config)?,
         request: ChatRequest { from: Some("Demo customer".into()), ..ChatRequest::default() },
         sound: SoundSpec {
             source: SourceSpec::File(customer_says),
@@ -66,13 +64,10 @@ pub async fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
             record_both: Some(args.out.join("both-sides.wav")),
             ..SoundSpec::default()
         },
-        network: LocalNetwork::towards(Some(simulator.addr().ip())),
-        relay_only: false,
-        incoming: false,
         duration: Some(Duration::from_secs_f64(length_s(&CUSTOMER).max(length_s(&AGENT)) + 1.0)),
         wait: Duration::from_secs(10),
-        limits: CallConfig::default(),
         end_chat: EndChat::Always,
+        ..CallPlan::new(Client::new(client_config)?, Some(simulator.addr().ip()))
     };
     let mut progress = Progress::text();
     let mut ladder = Ladder::new();

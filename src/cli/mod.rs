@@ -66,6 +66,12 @@ pub enum Command {
 }
 
 impl Command {
+    /// How much is logged when no flag says otherwise: a contact center tells what its customers do, anything else only
+    /// what is wrong.
+    pub fn usual_log_level(&self) -> &'static str {
+        if matches!(self, Self::Simulate(_)) { "info" } else { "warn" }
+    }
+
     /// Runs the command to its end.
     pub async fn run(self) -> anyhow::Result<ExitCode> {
         match self {

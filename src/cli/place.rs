@@ -9,6 +9,7 @@ use crate::peer::LocalNetwork;
 use crate::peer::media::MediaClock;
 use crate::phone::{EndChat, Phone, PhoneConfig, PhoneEvent, PhoneState};
 use std::future::Future;
+use std::net::IpAddr;
 use std::pin::pin;
 use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
@@ -35,6 +36,25 @@ pub struct CallPlan {
     pub limits: CallConfig,
     /// What becomes of the chat.
     pub end_chat: EndChat,
+}
+
+impl CallPlan {
+    /// A call that sends silence and keeps nothing, until the agent hangs up. `host`: the contact center's address, when
+    /// it is known to be one of this machine's.
+    pub fn new(client: Client, host: Option<IpAddr>) -> Self {
+        Self {
+            client,
+            request: ChatRequest::default(),
+            sound: SoundSpec::default(),
+            network: LocalNetwork::towards(host),
+            relay_only: false,
+            incoming: false,
+            duration: None,
+            wait: Duration::from_secs(60),
+            limits: CallConfig::default(),
+            end_chat: EndChat::IfNew,
+        }
+    }
 }
 
 /// Makes a call. `stop` ends it early; `watch` sees every event and the state that goes with it. Whatever goes wrong is

@@ -8,6 +8,7 @@
 //! task, where a slow handler would stall ICE, so they only hand on.
 
 mod connect;
+mod early;
 mod error;
 mod event;
 pub mod media;

@@ -100,7 +100,7 @@ impl Actor {
 
     fn command(&mut self, command: Command) {
         match command {
-            Command::Send(event) => self.chat.command(chat::Command::Send(event)),
+            Command::Send(event) => self.chat.command(chat::Command::Send(*event)),
             Command::RequestCall { party_id, video } => {
                 let agent = || self.chat.session().parties().agent().map(|p| p.id.clone());
                 match party_id.or_else(agent) {

@@ -123,7 +123,7 @@ async fn ctrl_c_in_a_call_ends_call_and_chat_and_keeps_the_recording() {
         let sent = center.so_far();
         assert!(sent.ends_with(&["END_CALL".to_owned(), "chat_session_end".to_owned()]), "{sent:?}");
         for name in ["a.wav", "b.wav"] {
-            assert!(read_wav(&home.file(name)).unwrap().len() >= 48_000, "{name}");
+            assert!(read_wav(home.file(name)).unwrap().len() >= 48_000, "{name}");
         }
     }
 }
@@ -191,7 +191,7 @@ async fn a_server_that_dies_in_a_call_ends_it_and_keeps_the_recording() {
     assert_eq!(report["reason"], "the connection to the agent's side was lost and did not come back");
     assert_eq!(report["recording"], "heard.wav");
     assert!(report["ice"]["local"].is_string() && report["ice"]["remote"].is_string(), "{report}");
-    let sound = read_wav(&home.file("heard.wav")).unwrap();
+    let sound = read_wav(home.file("heard.wav")).unwrap();
     assert!(tone_level(&sound[24_000..48_000], 880.0) > -30.0);
 }
 

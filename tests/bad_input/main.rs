@@ -3,7 +3,6 @@
 #![allow(clippy::unwrap_used)]
 
 #[path = "../api_support/mod.rs"]
-#[allow(dead_code)]
 mod api_support;
 #[path = "../bad_input_support/mod.rs"]
 mod bad_input_support;

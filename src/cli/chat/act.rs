@@ -167,9 +167,9 @@ impl Conversation {
 
     fn upload(&mut self, path: PathBuf) {
         let what = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
-        let (phone, mut report) = (self.phone.clone(), self.reporter(format!("sending {what}")));
+        let (phone, report) = (self.phone.clone(), self.reporter(format!("sending {what}")));
         self.jobs.spawn(async move {
-            let sent = phone.send_file(&path, move |bytes, total| report(bytes, total)).await;
+            let sent = phone.send_file(&path, report).await;
             Done::Uploaded(what, sent)
         });
     }

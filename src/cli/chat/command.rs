@@ -10,7 +10,7 @@ pub const COMMANDS: &[(&str, &str, &str)] = &[
     ("/typing", "[off]", "tell that you are typing, or no longer"),
     ("/file", "PATH", "send a file"),
     ("/form", "[NAME] [FIELD=VALUE …]", "answer a form; without values it asks for them"),
-    ("/secure", "[@FILE]", "answer a secure form, unseen; @FILE holds lines FIELD=VALUE"),
+    ("/secure", "[@FILE]", "answer a secure form, unseen (@FILE: FIELD=VALUE lines)"),
     ("/secure-cancel", "", "decline a secure form"),
     ("/location", "LATITUDE LONGITUDE [URL]", "share a place"),
     ("/page", "URL [TITLE]", "tell which page you are on"),

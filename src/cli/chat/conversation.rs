@@ -8,7 +8,7 @@ use super::screen::Screen;
 use super::{act, json};
 use crate::api::{ClientEvent, ServerEvent};
 use crate::call::{CallEvent, CallReport, Phase};
-use crate::chat::{ChatEvent, EndReason};
+use crate::chat::{ChatEvent, EndReason, SendError};
 use crate::cli::summary::{CallSummary, PartySummary};
 use crate::phone::{Phone, PhoneEvent, PhoneEvents};
 use serde_json::{Value, json};
@@ -113,9 +113,8 @@ impl Conversation {
     }
 
     /// Runs until the chat is left or over.
-    pub(super) async fn run(mut self) -> anyhow::Result<ExitCode> {
+    pub(super) async fn run(mut self, mut stop: Stop) -> anyhow::Result<ExitCode> {
         let terminal = Terminal::now();
-        let mut stop = Stop::new();
         loop {
             let (ask, reads, timer) = (self.ask(), self.may_read(), self.next_timer());
             tokio::select! {
@@ -251,9 +250,11 @@ impl Conversation {
                     self.remember_file(&file.file_id, &file.file_name, true);
                 }
             }
-            ChatEvent::SendFailed { event, .. } if !matches!(event, ClientEvent::Signaling(_)) => {
+            ChatEvent::SendFailed { event, error } if !matches!(event, ClientEvent::Signaling(_)) => {
                 self.outstanding -= 1;
-                self.failed = true;
+                // What was on its way when the chat ended is judged by how it ended: whether it arrived, only the order
+                // of two answers tells.
+                self.failed |= *error != SendError::Closed;
                 self.forms.not_sent(event);
             }
             ChatEvent::Ended { reason } => {
@@ -376,36 +377,35 @@ impl Conversation {
     }
 }
 
-/// Ctrl-C, and where there is such a thing SIGTERM.
-struct Stop {
+/// Ctrl-C, and where there is such a thing SIGTERM; caught from the moment this is made.
+pub(super) struct Stop {
     #[cfg(unix)]
-    terminate: Option<tokio::signal::unix::Signal>,
+    signals: Option<[tokio::signal::unix::Signal; 2]>,
 }
 
 impl Stop {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
+        #[cfg(unix)]
+        use tokio::signal::unix::{SignalKind, signal};
         Self {
             #[cfg(unix)]
-            terminate: tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).ok(),
+            signals: signal(SignalKind::interrupt()).and_then(|i| Ok([i, signal(SignalKind::terminate())?])).ok(),
         }
     }
 
+    /// Waits for the next one. Cancel safe.
     async fn next(&mut self) {
         #[cfg(unix)]
-        if let Some(terminate) = &mut self.terminate {
+        if let Some([interrupt, terminate]) = &mut self.signals {
             tokio::select! {
+                _ = interrupt.recv() => {}
                 _ = terminate.recv() => {}
-                () = ctrl_c() => {}
             }
             return;
         }
-        ctrl_c().await;
-    }
-}
-
-async fn ctrl_c() {
-    // Without a handler the default action ends the program.
-    if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending::<()>().await;
+        // Without a handler the default action ends the program.
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
     }
 }

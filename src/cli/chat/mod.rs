@@ -30,27 +30,20 @@ use crate::peer::media::MediaClock;
 use crate::phone::{EndChat, Phone, PhoneConfig};
 use anyhow::Context;
 use clap::Args;
-use conversation::{Conversation, Manners};
+use conversation::{Conversation, Manners, Stop};
 use render::Layout;
 use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::time::Duration;
 
-/// Chat with a contact center, line by line; with calls, files and forms.
-///
-/// Each line is sent as a message. A line that begins with `/` is a command, `//` sends a message with one slash in
-/// front. On a terminal the chat goes on until Ctrl-D, /quit or /end. In a pipe each line waits until the one before has
-/// reached the contact center, and after the last one the chat is left.
-///
-/// The exit code is 0 when the conversation went well, 1 when the chat could not be opened, broke off, or (in a pipe) a
-/// line could not be carried out, 2 for wrong usage.
+/// Flags of `chatphone chat`.
 #[derive(Debug, Args)]
 #[command(after_help = commands_help())]
 pub struct ChatArgs {
     #[command(flatten)]
     connection: ConnectionArgs,
 
-    /// Print each event as one JSON object on a line of its own
+    /// Print each event as one JSON object on a line of its own (docs/chat-json.md lists them)
     #[arg(long)]
     json: bool,
 
@@ -87,6 +80,7 @@ pub struct ChatArgs {
 /// # Errors
 /// Wrong settings, and a chat that could not be opened.
 pub async fn run(args: ChatArgs) -> anyhow::Result<ExitCode> {
+    let stop = Stop::new();
     let Connection { client, request, url } = args.connection.resolve()?;
     let network = args.network.network(&url);
     let client = Client::new(client)?;
@@ -122,15 +116,24 @@ pub async fn run(args: ChatArgs) -> anyhow::Result<ExitCode> {
         session: SessionConfig::default(),
         end_chat: if args.keep_chat { EndChat::Never } else { EndChat::IfNew },
     });
-    let went = Conversation::start(phone, events, manners).run().await;
+    let went = Conversation::start(phone, events, manners).run(stop).await;
     task.await.context("internal error")?;
     went
 }
+
+const ABOUT_LINES: &str = "\
+Each line is sent as a message. A line that begins with / is a command; // sends a message with one slash in front. \
+On a terminal the chat goes on until Ctrl-D, /quit or /end. In a pipe each line waits until the one before has reached \
+the contact center, and after the last one the chat is left.";
+
+const ABOUT_END: &str = "\
+Exit codes: 0 the conversation went well; 1 the chat could not be opened, broke off, or (in a pipe) a line could not be \
+carried out; 2 the command line or the configuration is wrong. What came of calls is in their reports.";
 
 fn commands_help() -> String {
     let list: Vec<_> = command::COMMANDS
         .iter()
         .map(|(name, arguments, does)| format!("  {:<44} {does}", format!("{name} {arguments}")))
         .collect();
-    format!("Commands:\n{}", list.join("\n"))
+    format!("{ABOUT_LINES}\n\nCommands:\n{}\n\n{ABOUT_END}", list.join("\n"))
 }

@@ -13,6 +13,8 @@ use std::collections::HashSet;
 
 /// How many own message ids are remembered, to know the server's copies.
 const OWN_REMEMBERED: usize = 1024;
+/// How many parties may be typing.
+const TYPING_REMEMBERED: usize = 128;
 
 /// Whose line it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -157,6 +159,9 @@ impl Renderer {
                 Some(Line { at, who: Who::Party(name(&message.party_id)), text })
             }
             ServerEvent::Typing(typing) => {
+                if self.typing.len() >= TYPING_REMEMBERED {
+                    self.typing.clear();
+                }
                 let new = self.typing.insert(typing.party_id.clone().unwrap_or_default());
                 if new && !own && !past { line(None, format!("{} is typing", name(&typing.party_id))) } else { None }
             }
