@@ -69,7 +69,7 @@ pub async fn place_call(
         ready = prepare(plan) => ready,
         () = &mut stop => return CallSummary::without_call(Outcome::Cancelled, "stopped before the call"),
     };
-    let Prepared { config, incoming, duration, wait, recordings } = match ready {
+    let Prepared { config, incoming, duration, wait } = match ready {
         Ok(prepared) => *prepared,
         Err(summary) => return *summary,
     };
@@ -114,11 +114,7 @@ pub async fn place_call(
     if let Err(error) = task.await {
         return CallSummary::without_call(Outcome::Failed, format!("internal error: {error}"));
     }
-    let mut summary = progress.summary();
-    if summary.codec.is_some() {
-        (summary.recording, summary.recording_both) = recordings;
-    }
-    summary
+    progress.summary()
 }
 
 struct Prepared {
@@ -126,7 +122,6 @@ struct Prepared {
     incoming: bool,
     duration: Option<Duration>,
     wait: Duration,
-    recordings: (Option<std::path::PathBuf>, Option<std::path::PathBuf>),
 }
 
 /// Finds what can be wrong before anybody is bothered: sound devices and files, the contact center, its hours.
@@ -147,7 +142,6 @@ async fn prepare(plan: CallPlan) -> Result<Box<Prepared>, Box<CallSummary>> {
         Ok(clock) => clock,
         Err(error) => return no(Outcome::Failed, format!("no thread for the sound could be started: {error}")),
     };
-    let recordings = (plan.sound.record.clone(), plan.sound.record_both.clone());
     Ok(Box::new(Prepared {
         config: PhoneConfig {
             call: CallSetup {
@@ -167,7 +161,6 @@ async fn prepare(plan: CallPlan) -> Result<Box<Prepared>, Box<CallSummary>> {
         incoming: plan.incoming,
         duration: plan.duration,
         wait: plan.wait,
-        recordings,
     }))
 }
 

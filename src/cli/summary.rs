@@ -117,7 +117,7 @@ impl CallSummary {
         }
     }
 
-    /// The summary of a call. Chat, names and recordings are filled in by who knows them.
+    /// The summary of a call. Chat and names are filled in by who knows them.
     pub fn of(report: &CallReport) -> Self {
         let (times, stats) = (&report.times, &report.stats);
         let (sender, receiver) = (&stats.media.sender, &stats.media.receiver);
@@ -143,6 +143,8 @@ impl CallSummary {
                 local: stats.peer.local_candidate.as_ref().map(ToString::to_string),
                 remote: stats.peer.remote_candidate.as_ref().map(ToString::to_string),
             },
+            recording: report.recording.clone(),
+            recording_both: report.recording_both.clone(),
             problems: report.problems.clone(),
             ..Self::without_call(report.end.outcome, report.end.reason.clone())
         }

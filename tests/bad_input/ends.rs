@@ -8,6 +8,7 @@ use chatphone_media::audio::file::read_wav;
 use serde_json::json;
 use std::path::Path;
 use std::time::Duration;
+use tokio::io::AsyncWriteExt;
 
 /// Ctrl-C may take this long, whatever the network does.
 const SOON: Duration = Duration::from_secs(8);
@@ -205,4 +206,27 @@ async fn a_server_that_dies_before_the_call_ends_the_wait_in_time() {
     let (ran, took) = running.end_timed().await;
     ran.failed("unavailable");
     assert!(took < SOON, "{took:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_after_one_another_keep_a_recording_each() {
+    let (home, sim_home) = (Home::new(), Home::new());
+    let (_center, url) = simulator(&sim_home, &[]).await;
+    let args = ["chat", "--url", &url, "--app-id", "app", "--json", "--play", "silence", "--record", "heard.wav"];
+    let mut command = home.command(&args);
+    command.stdin(std::process::Stdio::piped());
+    let mut running = Running::start(command);
+    let mut lines = running.child.stdin.take().unwrap();
+    for (name, hangs_up) in [("heard.wav", "/hangup\n"), ("heard-2.wav", "/quit\n")] {
+        lines.write_all(b"/call\n").await.unwrap();
+        running.until("call_media_flowing").await;
+        grown(&home.file(name), wav_bytes(1)).await;
+        lines.write_all(hangs_up.as_bytes()).await.unwrap();
+        let report = running.until("call_report").await;
+        assert_eq!((&report["outcome"], &report["recording"]), (&json!("completed"), &json!(name)));
+    }
+    let ran = running.end().await;
+    assert_eq!(ran.code, Some(0), "{ran:#?}");
+    heard(&home.file("heard.wav"), 1.0);
+    heard(&home.file("heard-2.wav"), 1.0);
 }

@@ -85,7 +85,6 @@ pub async fn run(args: ChatArgs) -> anyhow::Result<ExitCode> {
     let network = args.network.network(&url);
     let client = Client::new(client)?;
     let sound = args.sound.spec();
-    let recordings = (sound.record.clone(), sound.record_both.clone());
     let clock = MediaClock::start().context("no thread for the sound could be started")?;
 
     let (typed, shown) = (std::io::stdin().is_terminal(), std::io::stdout().is_terminal());
@@ -98,7 +97,6 @@ pub async fn run(args: ChatArgs) -> anyhow::Result<ExitCode> {
         auto_answer: args.auto_answer,
         json: args.json,
         layout: Layout { color: shown && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty()), breaks: shown },
-        recordings,
     };
     let (phone, events, task) = Phone::start(PhoneConfig {
         call: CallSetup {
