@@ -1,6 +1,6 @@
 //! Runs the calls of one chat: the machine, its timers, and a task for the peer of each call.
 
-use super::machine::{CallConfig, CallEnd, CallEvent, CallMachine, CallTimes, Input, Offerer, Output, Phase};
+use super::machine::{CallConfig, CallEnd, CallEvent, CallMachine, Input, Offerer, Output, Phase};
 use super::peer::{Closed, Order, PeerTask, Said, Setup};
 use super::sound::SoundSpec;
 use super::stats::{CallReport, CallStats};
@@ -13,7 +13,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::sleep_until;
 
 /// What a [`CallDriver`] hands to its owner.
@@ -61,11 +61,11 @@ pub struct CallDriver {
     said_tx: UnboundedSender<(u64, Said)>,
     said: UnboundedReceiver<(u64, Said)>,
     notices: VecDeque<CallNotice>,
-    closing: JoinSet<Closed>,
-    /// The end of the call that is being closed.
-    ended: Option<(CallEnd, CallTimes, Option<String>)>,
+    /// Calls that are over, each on its way to its report.
+    closing: JoinSet<CallReport>,
     party_id: Option<String>,
-    last: Closed,
+    /// How many calls had sound opened for them.
+    calls: u32,
     muted: bool,
 }
 
@@ -89,9 +89,8 @@ impl CallDriver {
             said,
             notices: VecDeque::new(),
             closing: JoinSet::new(),
-            ended: None,
             party_id: None,
-            last: Closed::default(),
+            calls: 0,
             muted: false,
         }
     }
@@ -133,7 +132,7 @@ impl CallDriver {
 
     /// Whether nothing is left to do: no call, and the last one's report was given.
     pub fn is_idle(&self) -> bool {
-        self.phase() == Phase::Idle && self.notices.is_empty() && self.ended.is_none() && self.closing.is_empty()
+        self.phase() == Phase::Idle && self.notices.is_empty() && self.closing.is_empty()
     }
 
     /// The figures of the running call, at most a second old.
@@ -161,11 +160,12 @@ impl CallDriver {
                     Said::Digit(digit) => self.notices.push_back(CallNotice::Digit(digit)),
                 },
                 Some(closed) = self.closing.join_next() => {
-                    match closed {
-                        Ok(closed) => self.last = closed,
-                        Err(error) => self.last.problems.push(format!("the call did not close: {error}")),
+                    match closed.map_err(JoinError::try_into_panic) {
+                        Ok(report) => self.notices.push_back(CallNotice::Report(Box::new(report))),
+                        // A bug, which is not to be hidden as a call without a report.
+                        Err(Ok(panic)) => std::panic::resume_unwind(panic),
+                        Err(Err(aborted)) => tracing::debug!("the end of a call was aborted: {aborted}"),
                     }
-                    self.report_if_closed();
                 }
                 () = sleep_until(timeout.unwrap_or_else(Instant::now).into()), if timeout.is_some() => {
                     self.machine.handle_timeout(Instant::now());
@@ -186,7 +186,11 @@ impl CallDriver {
                 }
                 Output::PreparePeer => {
                     self.generation += 1;
-                    let start = || PeerTask::start(self.setup.clone(), self.said_tx.clone());
+                    let start = || {
+                        self.calls += 1;
+                        let sound = self.setup.sound.of_call(self.calls);
+                        PeerTask::start(Setup { sound, ..self.setup.clone() }, self.said_tx.clone())
+                    };
                     let peer = self.peer.get_or_insert_with(start);
                     peer.order(Order::Prepare(self.generation));
                     peer.order(Order::Mute(self.muted));
@@ -201,17 +205,17 @@ impl CallDriver {
                     self.order(Order::ClosePeer);
                 }
                 Output::Event(event) => {
-                    if let CallEvent::Ended(end) = &event {
-                        if let Some(peer) = self.peer.take() {
-                            self.closing.spawn(peer.close());
-                        }
-                        self.ended = Some((end.clone(), *self.machine.times(), self.party_id.take()));
-                    }
+                    let ended = match &event {
+                        CallEvent::Ended(end) => Some(end.clone()),
+                        _ => None,
+                    };
                     self.notices.push_back(CallNotice::Event(event));
+                    if let Some(end) = ended {
+                        self.close(end);
+                    }
                 }
             }
         }
-        self.report_if_closed();
     }
 
     fn order(&self, order: Order) {
@@ -220,15 +224,19 @@ impl CallDriver {
         }
     }
 
-    /// Gives the report of a call that is over, once nothing of it is being closed any more.
-    fn report_if_closed(&mut self) {
-        if !self.closing.is_empty() {
-            return;
-        }
-        if let Some((end, times, party_id)) = self.ended.take() {
-            let Closed { stats, problems } = std::mem::take(&mut self.last);
-            let report = CallReport { end, times, party_id, stats, problems };
-            self.notices.push_back(CallNotice::Report(Box::new(report)));
-        }
+    /// Closes what the call that is over had, and gives its report then. The next call need not wait for it.
+    fn close(&mut self, end: CallEnd) {
+        let (times, party_id) = (*self.machine.times(), self.party_id.take());
+        let (peer, sound) = (self.peer.take(), self.setup.sound.of_call(self.calls));
+        self.closing.spawn(async move {
+            let Closed { stats, problems } = match peer {
+                Some(peer) => peer.close().await,
+                None => Closed::default(),
+            };
+            // Without a codec there was no sound to record.
+            let (recording, recording_both) =
+                if stats.codec.is_some() { (sound.record, sound.record_both) } else { (None, None) };
+            CallReport { end, times, party_id, stats, recording, recording_both, problems }
+        });
     }
 }

@@ -11,6 +11,7 @@ use crate::api::types::IceServer;
 use crate::peer::media::{MediaClock, MediaHandle, MediaParts, MediaSession, MediaStats, Outlet, send_packets};
 use crate::peer::{
     AudioPeer, LocalNetwork, NegotiatedCodecs, PeerConfig, PeerError, PeerEvent, PeerState, ReceivedRtp,
+    unusable_ice_servers,
 };
 use chatphone_media::audio::dtmf::{Dial, Digit, DtmfReceiver};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -143,7 +144,11 @@ struct Task {
     /// Orders for a peer that is still being made.
     early: Vec<Order>,
     connected: bool,
+    /// The first connection of the call has been there.
+    was_connected: bool,
     sound: Sound,
+    /// Why there is none.
+    no_sound: Option<String>,
     /// Where encoded packets go: the peer of the moment.
     outlet: watch::Sender<Option<Outlet>>,
     /// Keys the far end presses.
@@ -172,7 +177,9 @@ impl Task {
             peer: None,
             early: Vec::new(),
             connected: false,
+            was_connected: false,
             sound: Sound::Opening,
+            no_sound: None,
             outlet: watch::Sender::new(None),
             keys: DtmfReceiver::default(),
             to_dial: Vec::new(),
@@ -196,6 +203,10 @@ impl Task {
                 order = orders.recv() => match order {
                     Some(Order::Prepare(generation)) => {
                         self.reports.generation = generation;
+                        // What was said before the driver knew this peer was not heard.
+                        if let Some(error) = self.no_sound.clone() {
+                            self.reports.say(Input::MediaFailed { error });
+                        }
                         making = JoinSet::new();
                         making.spawn(make_peer(self.setup.clone()));
                     }
@@ -293,12 +304,17 @@ impl Task {
             PeerEvent::LocalCandidate(candidate) => self.reports.say(Input::LocalCandidate(candidate)),
             PeerEvent::State(PeerState::Connected) => {
                 self.reports.say(Input::PeerConnected);
-                self.connected = true;
+                (self.connected, self.was_connected) = (true, true);
                 self.start_sound().await;
             }
             PeerEvent::State(PeerState::Disconnected) => self.reports.say(Input::PeerDisconnected),
             PeerEvent::State(PeerState::Failed) => self.reports.say(Input::PeerFailed {
-                reason: "no way for the media was found between this side and the agent's (ICE or DTLS failed)".into(),
+                reason: match self.was_connected {
+                    true => "the connection to the agent's side was lost and did not come back".into(),
+                    false => {
+                        "no way for the media was found between this side and the agent's (ICE or DTLS failed)".into()
+                    }
+                },
             }),
             PeerEvent::Rtp(packet) => self.take_packet(packet),
             PeerEvent::GatheringComplete | PeerEvent::State(PeerState::Closed) | PeerEvent::RemoteReport(_) => {}
@@ -320,6 +336,7 @@ impl Task {
 
     fn no_sound(&mut self, error: String) {
         self.sound = Sound::Over;
+        self.no_sound = Some(error.clone());
         self.reports.say(Input::MediaFailed { error });
     }
 
@@ -385,9 +402,11 @@ impl Task {
             Sound::Running(handle, codecs) => (codecs.sending().map(|c| c.kind), *handle.stats().borrow()),
             _ => (None, MediaStats::default()),
         };
+        let before = self.stats.borrow().peer.clone();
         let peer = match &mut self.peer {
-            Some(peer) => peer.stats().await,
-            None => self.stats.borrow().peer.clone(),
+            // A connection that is lost has no pair any more: the one it had is what a report is to show.
+            Some(peer) => peer.stats().await.or_way_of(before),
+            None => before,
         };
         CallStats { codec, peer, media }
     }
@@ -434,6 +453,10 @@ async fn make_peer(setup: Setup) -> Made {
         Ok(Err(error)) => without_servers(&mut problems, &error.to_string()),
         Err(_) => without_servers(&mut problems, &format!("no answer within {} s", ICE_SERVERS_WITHIN.as_secs())),
     };
+    for what in unusable_ice_servers(&ice_servers) {
+        tracing::info!("an ICE server is left out: {what}");
+        problems.push(format!("an ICE server is left out: {what}"));
+    }
     let made = AudioPeer::new(PeerConfig {
         ice_servers,
         network: setup.network.clone(),

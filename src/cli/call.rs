@@ -5,6 +5,7 @@ use super::output;
 use super::place::{CallPlan, place_call};
 use super::progress::{self, Progress};
 use super::sound::{NetworkArgs, SoundArgs};
+use super::time::duration;
 use crate::api::Client;
 use crate::call::{CallConfig, Outcome};
 use crate::config::Connection;
@@ -29,7 +30,7 @@ pub struct CallArgs {
     network: NetworkArgs,
 
     /// Hang up this long after the call was connected (as in 10s, 2m); without it the agent, or Ctrl-C, ends the call
-    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
     duration: Option<Duration>,
 
     /// Dial these keys once the agent's sound arrives: 0-9, *, #, A-D; w is a pause of half a second
@@ -41,11 +42,11 @@ pub struct CallArgs {
     incoming: bool,
 
     /// How long to wait for an agent to join (with --incoming: to call)
-    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = duration)]
     wait: Duration,
 
     /// How long to wait for the agent's answer to the request for a call
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
     answer_within: Duration,
 
     /// Leave the chat open at the contact center when the call is over
@@ -80,13 +81,10 @@ pub async fn run(args: CallArgs) -> anyhow::Result<ExitCode> {
     let mut progress = if args.json { Progress::json() } else { Progress::text() };
     let summary = place_call(plan, progress::interrupted(), |event, state| progress.show(event, state)).await;
     let report = if args.json { serde_json::to_string(&summary)? } else { format!("\n{summary}") };
-    let printed = output::print(&report);
+    output::print(&report)?;
     if summary.outcome == Outcome::Completed {
-        printed?;
         return Ok(ExitCode::SUCCESS);
     }
-    // A report that nobody reads does not make a call that failed a good one.
-    drop(printed);
     // People may have sent stdout to a file: the reason belongs on stderr too.
     eprintln!("chatphone: the call was not completed: {}: {}", summary.outcome, summary.reason);
     Ok(ExitCode::FAILURE)

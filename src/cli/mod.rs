@@ -17,6 +17,7 @@ mod query;
 pub mod simulate;
 pub mod sound;
 pub mod summary;
+mod time;
 
 use crate::api::ApiError;
 use crate::config::ConfigError;

@@ -73,7 +73,7 @@ pub async fn place_call(
         ready = prepare(plan) => ready,
         () = &mut stop => return CallSummary::without_call(Outcome::Cancelled, "stopped before the call"),
     };
-    let Prepared { config, incoming, mut dial, duration, wait, recordings } = match ready {
+    let Prepared { config, incoming, mut dial, duration, wait } = match ready {
         Ok(prepared) => *prepared,
         Err(summary) => return *summary,
     };
@@ -87,7 +87,9 @@ pub async fn place_call(
         tokio::select! {
             event = events.recv() => {
                 let Some(event) = event else { break };
-                watch(&event, &progress.phone.state());
+                // A copy: the phone would wait for who looks at its state for long.
+                let state = progress.phone.state().clone();
+                watch(&event, &state);
                 match &event {
                     PhoneEvent::Call(CallEvent::Requesting { .. } | CallEvent::Ringing { .. }) => wait_until = None,
                     PhoneEvent::Call(CallEvent::Connected) => hang_up_at = duration.map(|d| Instant::now() + d),
@@ -112,7 +114,7 @@ pub async fn place_call(
                 } else {
                     wait_until = None;
                     let what = if incoming { "no agent called" } else { "no agent joined the chat" };
-                    progress.give_up(Outcome::Unavailable, format!("{what} within {} s", wait.as_secs()));
+                    progress.give_up(Outcome::Unavailable, format!("{what} within {} s", wait.as_secs_f64()));
                 }
             }
         }
@@ -121,11 +123,7 @@ pub async fn place_call(
     if let Err(error) = task.await {
         return CallSummary::without_call(Outcome::Failed, format!("internal error: {error}"));
     }
-    let mut summary = progress.summary();
-    if summary.codec.is_some() {
-        (summary.recording, summary.recording_both) = recordings;
-    }
-    summary
+    progress.summary()
 }
 
 struct Prepared {
@@ -134,7 +132,6 @@ struct Prepared {
     dial: Option<Dial>,
     duration: Option<Duration>,
     wait: Duration,
-    recordings: (Option<std::path::PathBuf>, Option<std::path::PathBuf>),
 }
 
 /// Finds what can be wrong before anybody is bothered: sound devices and files, the contact center, its hours.
@@ -155,7 +152,6 @@ async fn prepare(plan: CallPlan) -> Result<Box<Prepared>, Box<CallSummary>> {
         Ok(clock) => clock,
         Err(error) => return no(Outcome::Failed, format!("no thread for the sound could be started: {error}")),
     };
-    let recordings = (plan.sound.record.clone(), plan.sound.record_both.clone());
     Ok(Box::new(Prepared {
         config: PhoneConfig {
             call: CallSetup {
@@ -176,7 +172,6 @@ async fn prepare(plan: CallPlan) -> Result<Box<Prepared>, Box<CallSummary>> {
         dial: plan.dial,
         duration: plan.duration,
         wait: plan.wait,
-        recordings,
     }))
 }
 

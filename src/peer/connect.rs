@@ -6,7 +6,7 @@ use super::rtcp::{RemoteReport, RtcpTap};
 use super::sdp;
 use super::stats::PeerStats;
 use crate::api::signaling::IceCandidate;
-use crate::api::types::IceServer;
+use crate::api::types::{IceServer, one_line};
 use bytes::Bytes;
 use chatphone_media::audio::codec::CodecKind;
 use rtc::ice::mdns::MulticastDnsMode;
@@ -327,6 +327,27 @@ fn codec_parameters(kind: CodecKind) -> RTCRtpCodecParameters {
     }
 }
 
+/// The servers, each with one address.
+fn each_ice_server(servers: &[IceServer]) -> impl Iterator<Item = RTCIceServer> {
+    servers.iter().flat_map(|server| {
+        server.urls.iter().map(|url| RTCIceServer {
+            urls: vec![url.trim().to_owned()],
+            username: server.username.clone().unwrap_or_default(),
+            credential: server.credential.clone().unwrap_or_default(),
+        })
+    })
+}
+
+/// Which of the servers a peer leaves out, and why: no `stun:` or `turn:` address (RFC 7064, RFC 7065), or a TURN server
+/// without user name or password.
+pub fn unusable_ice_servers(servers: &[IceServer]) -> Vec<String> {
+    let why = |server: RTCIceServer| {
+        let error = server.urls().err()?;
+        Some(format!("{}: {error}", one_line(&server.urls.concat())))
+    };
+    each_ice_server(servers).filter_map(why).collect()
+}
+
 async fn build(
     config: &PeerConfig,
     addresses: Vec<std::net::SocketAddr>,
@@ -350,11 +371,8 @@ async fn build(
         .with_multicast_dns_mode(mdns)
         .build();
     let policy = if config.relay_only { RTCIceTransportPolicy::Relay } else { RTCIceTransportPolicy::All };
-    let ice_servers = config.ice_servers.iter().filter(|s| !s.urls.is_empty()).map(|s| RTCIceServer {
-        urls: s.urls.clone(),
-        username: s.username.clone().unwrap_or_default(),
-        credential: s.credential.clone().unwrap_or_default(),
-    });
+    // One that cannot be used would be the end of the peer, and so of a call that the others suffice for.
+    let ice_servers = each_ice_server(&config.ice_servers).filter(|s| s.urls().is_ok());
     let connection = PeerConnectionBuilder::new()
         .with_configuration(
             RTCConfigurationBuilder::new()

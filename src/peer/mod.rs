@@ -17,7 +17,7 @@ mod rtcp;
 mod sdp;
 mod stats;
 
-pub use connect::{AudioPeer, NegotiatedCodec, NegotiatedCodecs, PeerConfig, RtpWriter};
+pub use connect::{AudioPeer, NegotiatedCodec, NegotiatedCodecs, PeerConfig, RtpWriter, unusable_ice_servers};
 pub use error::PeerError;
 pub use event::{PeerEvent, PeerState, ReceivedRtp};
 pub use network::{LocalNetwork, PortRange};

@@ -12,7 +12,6 @@ use crate::chat::{ChatEvent, EndReason, SendError};
 use crate::cli::summary::{CallSummary, PartySummary};
 use crate::phone::{Phone, PhoneEvent, PhoneEvents};
 use serde_json::{Value, json};
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -41,8 +40,6 @@ pub struct Manners {
     pub json: bool,
     /// How lines look.
     pub layout: Layout,
-    /// Where calls are recorded: the far end, both sides.
-    pub recordings: (Option<PathBuf>, Option<PathBuf>),
 }
 
 /// A file that was shared in the chat.
@@ -203,7 +200,7 @@ impl Conversation {
     fn timers(&mut self) {
         let now = Instant::now();
         if self.agent_until.take_if(|at| *at <= now).is_some() {
-            self.problem(format!("no agent joined the chat within {} s", self.manners.wait_agent.as_secs()));
+            self.problem(format!("no agent joined the chat within {} s", self.manners.wait_agent.as_secs_f64()));
             self.leave();
         } else if self.linger_until.take_if(|at| *at <= now).is_some() {
             self.leave();
@@ -303,9 +300,6 @@ impl Conversation {
         let mut summary = CallSummary::of(report);
         summary.party = report.party_id.clone().map(|id| PartySummary { name: state.party_name(&id), id });
         summary.chat_id = state.chat_id;
-        if summary.codec.is_some() {
-            (summary.recording, summary.recording_both) = self.manners.recordings.clone();
-        }
         let mut object = json!({ "event": "call_report" });
         if let (Ok(Value::Object(fields)), Some(object)) = (serde_json::to_value(&summary), object.as_object_mut()) {
             object.extend(fields);

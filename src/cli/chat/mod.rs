@@ -49,15 +49,15 @@ pub struct ChatArgs {
 
     /// How long the first line waits for an agent to join; 0s: it is sent at once. [default: 60s in a pipe, 0s on a
     /// terminal]
-    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", value_parser = crate::cli::time::duration)]
     wait_agent: Option<Duration>,
 
     /// In a pipe: how long to wait for answers after the last line was sent
-    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = crate::cli::time::duration)]
     linger: Duration,
 
     /// Leave when nothing was said and nothing happened for this long; a running call is no silence
-    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", value_parser = crate::cli::time::duration)]
     idle_exit: Option<Duration>,
 
     /// Leave the chat open at the contact center, for a later run to take up
@@ -85,7 +85,6 @@ pub async fn run(args: ChatArgs) -> anyhow::Result<ExitCode> {
     let network = args.network.network(&url);
     let client = Client::new(client)?;
     let sound = args.sound.spec();
-    let recordings = (sound.record.clone(), sound.record_both.clone());
     let clock = MediaClock::start().context("no thread for the sound could be started")?;
 
     let (typed, shown) = (std::io::stdin().is_terminal(), std::io::stdout().is_terminal());
@@ -98,7 +97,6 @@ pub async fn run(args: ChatArgs) -> anyhow::Result<ExitCode> {
         auto_answer: args.auto_answer,
         json: args.json,
         layout: Layout { color: shown && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty()), breaks: shown },
-        recordings,
     };
     let (phone, events, task) = Phone::start(PhoneConfig {
         call: CallSetup {
