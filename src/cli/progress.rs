@@ -43,59 +43,6 @@ impl Progress {
     }
 }
 
-/// Takes Ctrl-C and SIGTERM from now on; the future resolves at the first. A second one ends the process at once.
-pub fn interrupted() -> impl Future<Output = ()> {
-    let mut signals = Signals::take();
-    async move {
-        signals.next().await;
-        tokio::spawn(async move {
-            signals.next().await;
-            std::process::exit(1);
-        });
-    }
-}
-
-#[cfg(unix)]
-struct Signals(Vec<tokio::signal::unix::Signal>);
-
-#[cfg(unix)]
-impl Signals {
-    fn take() -> Self {
-        use tokio::signal::unix::{SignalKind, signal};
-        // A signal that cannot be taken keeps its default action, which ends the process.
-        Self(
-            [SignalKind::interrupt(), SignalKind::terminate()]
-                .into_iter()
-                .filter_map(|kind| signal(kind).ok())
-                .collect(),
-        )
-    }
-
-    async fn next(&mut self) {
-        if self.0.is_empty() {
-            return std::future::pending().await;
-        }
-        futures::future::select_all(self.0.iter_mut().map(|signal| Box::pin(signal.recv()))).await;
-    }
-}
-
-#[cfg(not(unix))]
-struct Signals;
-
-#[cfg(not(unix))]
-impl Signals {
-    fn take() -> Self {
-        Self
-    }
-
-    async fn next(&mut self) {
-        // Without a handler nothing can be waited for; the default action ends the process.
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    }
-}
-
 fn as_text(event: &PhoneEvent, state: &PhoneState) -> Option<(&'static str, String)> {
     let name = |id: &Option<String>| id.as_deref().map_or_else(|| "the agent".into(), |id| state.party_name(id));
     Some(match event {
