@@ -47,6 +47,7 @@ pub struct MediaReport {
 
 enum Command {
     Packet(CodecKind, RtpPacket, Instant),
+    Event(RtpPacket),
     Mute(bool),
     Dial(Dial),
     Stop(oneshot::Sender<Stopped>),
@@ -126,6 +127,7 @@ impl MediaSession {
         loop {
             match self.commands.try_recv() {
                 Ok(Command::Packet(codec, packet, arrival)) => self.take(codec, packet, arrival),
+                Ok(Command::Event(packet)) => self.receiver.push_event(&packet),
                 Ok(Command::Mute(muted)) => self.sender.set_muted(muted),
                 Ok(Command::Dial(dial)) => self.sender.dial(dial),
                 Ok(Command::Stop(done)) => {
@@ -201,6 +203,11 @@ impl MediaHandle {
     pub fn push(&self, codec: CodecKind, packet: RtpPacket, arrival: Instant) {
         // A session that is over needs no packets.
         let _ = self.commands.send(Command::Packet(codec, packet, arrival));
+    }
+
+    /// Takes a telephone event from the network, which is no sound and no loss.
+    pub fn push_event(&self, packet: RtpPacket) {
+        let _ = self.commands.send(Command::Event(packet));
     }
 
     /// Silences what is sent.
