@@ -1,9 +1,10 @@
 //! `chatphone call`: one call, from the chat request to the report.
 
 use super::connection::ConnectionArgs;
+use super::interrupt::Interrupts;
 use super::output;
 use super::place::{CallPlan, place_call};
-use super::progress::{self, Progress};
+use super::progress::Progress;
 use super::sound::{NetworkArgs, SoundArgs};
 use super::time::duration;
 use crate::api::Client;
@@ -79,7 +80,7 @@ pub async fn run(args: CallArgs) -> anyhow::Result<ExitCode> {
         end_chat: if args.keep_chat { EndChat::Never } else { EndChat::IfNew },
     };
     let mut progress = if args.json { Progress::json() } else { Progress::text() };
-    let summary = place_call(plan, progress::interrupted(), |event, state| progress.show(event, state)).await;
+    let summary = place_call(plan, Interrupts::take().first(), |event, state| progress.show(event, state)).await;
     let report = if args.json { serde_json::to_string(&summary)? } else { format!("\n{summary}") };
     output::print(&report)?;
     if summary.outcome == Outcome::Completed {

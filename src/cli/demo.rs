@@ -1,9 +1,10 @@
 //! `chatphone demo`: a whole call between two recorded voices on this machine, and the proof that they were heard.
 
+use super::interrupt::Interrupts;
 use super::ladder::Ladder;
 use super::output;
 use super::place::{CallPlan, place_call};
-use super::progress::{self, Progress};
+use super::progress::Progress;
 use super::summary::CallSummary;
 use crate::api::types::ChatRequest;
 use crate::api::{Client, ClientConfig, Identity};
@@ -71,7 +72,7 @@ pub async fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
     };
     let mut progress = Progress::text();
     let mut ladder = Ladder::new();
-    let summary = place_call(plan, progress::interrupted(), |event, state| {
+    let summary = place_call(plan, Interrupts::take().first(), |event, state| {
         progress.show(event, state);
         ladder.add(event, state);
     })

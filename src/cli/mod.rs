@@ -8,6 +8,7 @@ pub mod chat;
 pub mod connection;
 pub mod demo;
 mod devices;
+pub mod interrupt;
 pub mod ladder;
 mod log;
 pub mod output;

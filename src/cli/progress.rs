@@ -43,33 +43,6 @@ impl Progress {
     }
 }
 
-/// Resolves at Ctrl-C or SIGTERM. A second one ends the process at once.
-pub async fn interrupted() {
-    signal().await;
-    tokio::spawn(async {
-        signal().await;
-        std::process::exit(1);
-    });
-}
-
-async fn signal() {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut term) = signal(SignalKind::terminate()) {
-            tokio::select! {
-                _ = term.recv() => {}
-                _ = tokio::signal::ctrl_c() => {}
-            }
-            return;
-        }
-    }
-    // Without a handler nothing can be waited for; the default action ends the process.
-    if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending::<()>().await;
-    }
-}
-
 fn as_text(event: &PhoneEvent, state: &PhoneState) -> Option<(&'static str, String)> {
     let name = |id: &Option<String>| id.as_deref().map_or_else(|| "the agent".into(), |id| state.party_name(id));
     Some(match event {

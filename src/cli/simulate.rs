@@ -1,5 +1,6 @@
 //! `chatphone simulate`: a contact center on this machine.
 
+use super::interrupt::Interrupts;
 use super::time::duration;
 use crate::api::types::{IceServer, ParameterType};
 use crate::simulator::{
@@ -166,6 +167,7 @@ fn commands_help() -> String {
 /// # Errors
 /// When it cannot start: the port is taken, the folder for recordings or the agents' file is of no use.
 pub async fn run(args: SimulateArgs) -> anyhow::Result<()> {
+    let mut interrupts = Interrupts::take();
     let simulator = Simulator::start(args.into()).await?;
     if !simulator.addr().ip().is_loopback() {
         eprintln!(
@@ -176,25 +178,10 @@ pub async fn run(args: SimulateArgs) -> anyhow::Result<()> {
     }
     let mut out = std::io::stdout();
     writeln!(out, "listening on http://{}", simulator.addr()).and_then(|()| out.flush()).context("cannot print")?;
-    until_told_to_stop().await?;
+    interrupts.next().await;
     tracing::info!("stopping");
     simulator.shutdown().await;
     Ok(())
-}
-
-#[cfg(unix)]
-async fn until_told_to_stop() -> anyhow::Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
-    tokio::select! {
-        result = tokio::signal::ctrl_c() => result.context("cannot wait for Ctrl-C"),
-        _ = terminate.recv() => Ok(()),
-    }
-}
-
-#[cfg(not(unix))]
-async fn until_told_to_stop() -> anyhow::Result<()> {
-    tokio::signal::ctrl_c().await.context("cannot wait for Ctrl-C")
 }
 
 #[cfg(test)]

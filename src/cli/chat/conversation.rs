@@ -9,6 +9,7 @@ use super::{act, json};
 use crate::api::{ClientEvent, ServerEvent};
 use crate::call::{CallEvent, CallReport, Phase};
 use crate::chat::{ChatEvent, EndReason, SendError};
+use crate::cli::interrupt::Interrupts;
 use crate::cli::summary::{CallSummary, PartySummary};
 use crate::phone::{Phone, PhoneEvent, PhoneEvents};
 use serde_json::{Value, json};
@@ -110,7 +111,7 @@ impl Conversation {
     }
 
     /// Runs until the chat is left or over.
-    pub(super) async fn run(mut self, mut stop: Stop) -> anyhow::Result<ExitCode> {
+    pub(super) async fn run(mut self, mut stop: Interrupts) -> anyhow::Result<ExitCode> {
         let terminal = Terminal::now();
         loop {
             let (ask, reads, timer) = (self.ask(), self.may_read(), self.next_timer());
@@ -371,39 +372,6 @@ impl Conversation {
                 vec![Line::notice(format!("{}{secret}:", question.text))],
                 json!({ "event": "question", "text": question.text, "secret": question.secret }),
             );
-        }
-    }
-}
-
-/// Ctrl-C, and where there is such a thing SIGTERM; caught from the moment this is made.
-pub(super) struct Stop {
-    #[cfg(unix)]
-    signals: Option<[tokio::signal::unix::Signal; 2]>,
-}
-
-impl Stop {
-    pub(super) fn new() -> Self {
-        #[cfg(unix)]
-        use tokio::signal::unix::{SignalKind, signal};
-        Self {
-            #[cfg(unix)]
-            signals: signal(SignalKind::interrupt()).and_then(|i| Ok([i, signal(SignalKind::terminate())?])).ok(),
-        }
-    }
-
-    /// Waits for the next one. Cancel safe.
-    async fn next(&mut self) {
-        #[cfg(unix)]
-        if let Some([interrupt, terminate]) = &mut self.signals {
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-            }
-            return;
-        }
-        // Without a handler the default action ends the program.
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
         }
     }
 }

@@ -24,13 +24,14 @@ use crate::api::Client;
 use crate::call::{CallConfig, CallSetup};
 use crate::chat::SessionConfig;
 use crate::cli::connection::ConnectionArgs;
+use crate::cli::interrupt::Interrupts;
 use crate::cli::sound::{NetworkArgs, SoundArgs};
 use crate::config::Connection;
 use crate::peer::media::MediaClock;
 use crate::phone::{EndChat, Phone, PhoneConfig};
 use anyhow::Context;
 use clap::Args;
-use conversation::{Conversation, Manners, Stop};
+use conversation::{Conversation, Manners};
 use render::Layout;
 use std::io::IsTerminal;
 use std::process::ExitCode;
@@ -80,7 +81,7 @@ pub struct ChatArgs {
 /// # Errors
 /// Wrong settings, and a chat that could not be opened.
 pub async fn run(args: ChatArgs) -> anyhow::Result<ExitCode> {
-    let stop = Stop::new();
+    let stop = Interrupts::take();
     let Connection { client, request, url } = args.connection.resolve()?;
     let network = args.network.network(&url);
     let client = Client::new(client)?;
