@@ -14,6 +14,7 @@ use crate::api::types::ChatRequest;
 use crate::api::{ApiError, Client, ClientEvent};
 use crate::call::{CallEvent, CallReport, CallSetup};
 use crate::chat::{ChatEvent, SessionConfig};
+use crate::peer::media::SoundNotice;
 use std::path::{Path, PathBuf};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::watch;
@@ -61,6 +62,8 @@ pub enum PhoneEvent {
     },
     /// Of the call.
     Call(CallEvent),
+    /// Of the call's sound: devices that come and go, a silent microphone.
+    Sound(SoundNotice),
     /// A call is over and everything about it is known.
     CallReport(Box<CallReport>),
 }
@@ -75,6 +78,9 @@ enum Command {
     Decline(String),
     HangUp,
     Mute(bool),
+    Hold(bool),
+    MicrophoneGain(f32),
+    SpeakerGain(f32),
     Disconnect,
     End,
     ShutDown,
@@ -127,6 +133,21 @@ impl Phone {
     /// Silences what is sent.
     pub fn set_muted(&self, muted: bool) {
         self.command(Command::Mute(muted));
+    }
+
+    /// Holds the call on this side: silence is sent and nothing is played. The far end is not told.
+    pub fn set_held(&self, held: bool) {
+        self.command(Command::Hold(held));
+    }
+
+    /// Sets the level of what is sent, in dB beside what the source gives.
+    pub fn set_microphone_gain(&self, db: f32) {
+        self.command(Command::MicrophoneGain(db));
+    }
+
+    /// Sets the level of what is played, in dB beside what the far end sends.
+    pub fn set_speaker_gain(&self, db: f32) {
+        self.command(Command::SpeakerGain(db));
     }
 
     /// Ends the conversation; the session stays open under the scenario.

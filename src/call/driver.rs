@@ -2,12 +2,13 @@
 
 use super::machine::{CallConfig, CallEnd, CallEvent, CallMachine, CallTimes, Input, Offerer, Output, Phase};
 use super::peer::{Closed, Order, PeerTask, Setup};
+use super::ringer::{END_TONE, Ringer};
 use super::sound::SoundSpec;
 use super::stats::{CallReport, CallStats};
 use crate::api::Client;
 use crate::api::signaling::Signal;
 use crate::peer::LocalNetwork;
-use crate::peer::media::{MediaClock, MediaParts};
+use crate::peer::media::{MediaClock, MediaParts, SoundControls, SoundNotice};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
@@ -27,6 +28,8 @@ pub enum CallNotice {
     },
     /// Tell the front end.
     Event(CallEvent),
+    /// Tell the front end of the call's sound: devices that come and go, a silent microphone.
+    Sound(SoundNotice),
     /// A call is over and everything about it is known: comes once, some time after [`CallEvent::Ended`].
     Report(Box<CallReport>),
 }
@@ -63,13 +66,18 @@ pub struct CallDriver {
     ended: Option<(CallEnd, CallTimes, Option<String>)>,
     party_id: Option<String>,
     last: Closed,
-    muted: bool,
+    controls: SoundControls,
+    sound_notices: UnboundedReceiver<SoundNotice>,
+    ringer: Ringer,
 }
 
 impl CallDriver {
     /// A driver without a call.
     pub fn new(setup: CallSetup) -> Self {
         let (inputs_tx, inputs) = unbounded_channel();
+        let (notices, sound_notices) = unbounded_channel();
+        let controls = setup.sound.controls;
+        let ringing_on = if setup.sound.tones { setup.sound.speaker.wanted(true) } else { None };
         Self {
             machine: CallMachine::new(setup.limits),
             setup: Setup {
@@ -78,6 +86,7 @@ impl CallDriver {
                 network: setup.network,
                 relay_only: setup.relay_only,
                 sound: setup.sound,
+                notices,
                 opened: Arc::new(Mutex::new(setup.opened)),
             },
             peer: None,
@@ -89,7 +98,9 @@ impl CallDriver {
             ended: None,
             party_id: None,
             last: Closed::default(),
-            muted: false,
+            controls,
+            sound_notices,
+            ringer: Ringer::new(ringing_on),
         }
     }
 
@@ -104,17 +115,15 @@ impl CallDriver {
         self.carry_out();
     }
 
-    /// Silences what is sent in this call and the ones after it.
-    pub fn set_muted(&mut self, muted: bool) {
-        self.muted = muted;
-        if let Some(peer) = &self.peer {
-            peer.order(Order::Mute(muted));
-        }
+    /// Mutes, holds, sets levels, in this call and the ones after it.
+    pub fn set_controls(&mut self, controls: SoundControls) {
+        self.controls = controls;
+        self.order(Order::Controls(controls));
     }
 
-    /// Whether what is sent is silenced.
-    pub fn muted(&self) -> bool {
-        self.muted
+    /// How sound is muted, held and set.
+    pub fn controls(&self) -> SoundControls {
+        self.controls
     }
 
     /// Where the call stands.
@@ -151,6 +160,7 @@ impl CallDriver {
                         self.handle(input);
                     }
                 }
+                Some(notice) = self.sound_notices.recv() => return CallNotice::Sound(notice),
                 Some(closed) = self.closing.join_next() => {
                     match closed {
                         Ok(closed) => self.last = closed,
@@ -180,7 +190,7 @@ impl CallDriver {
                     let start = || PeerTask::start(self.setup.clone(), self.inputs_tx.clone());
                     let peer = self.peer.get_or_insert_with(start);
                     peer.order(Order::Prepare(self.generation));
-                    peer.order(Order::Mute(self.muted));
+                    peer.order(Order::Controls(self.controls));
                 }
                 Output::CreateOffer => self.order(Order::CreateOffer),
                 Output::ApplyOffer { sdp, .. } => self.order(Order::ApplyOffer(sdp)),
@@ -192,9 +202,11 @@ impl CallDriver {
                     self.order(Order::ClosePeer);
                 }
                 Output::Event(event) => {
+                    let tone = self.ringer.follow(&event);
                     if let CallEvent::Ended(end) = &event {
-                        if let Some(peer) = self.peer.take() {
-                            self.closing.spawn(peer.close());
+                        let peer = self.peer.take();
+                        if peer.is_some() || tone {
+                            self.closing.spawn(close(peer, tone));
                         }
                         self.ended = Some((end.clone(), *self.machine.times(), self.party_id.take()));
                     }
@@ -222,4 +234,16 @@ impl CallDriver {
             self.notices.push_back(CallNotice::Report(Box::new(report)));
         }
     }
+}
+
+/// Closes what a call had. A tone that tells of its end is heard first: the process may end with the report.
+async fn close(peer: Option<PeerTask>, tone: bool) -> Closed {
+    let closed = match peer {
+        Some(peer) => peer.close().await,
+        None => Closed::default(),
+    };
+    if tone {
+        tokio::time::sleep(END_TONE).await;
+    }
+    closed
 }

@@ -8,7 +8,7 @@ use super::stats::CallStats;
 use crate::api::Client;
 use crate::api::signaling::IceCandidate;
 use crate::api::types::IceServer;
-use crate::peer::media::{MediaClock, MediaHandle, MediaParts, MediaSession, MediaStats};
+use crate::peer::media::{MediaClock, MediaHandle, MediaParts, MediaSession, MediaStats, SoundControls, SoundNotice};
 use crate::peer::{
     AudioPeer, LocalNetwork, NegotiatedCodecs, PeerConfig, PeerError, PeerEvent, PeerState, ReceivedRtp, RtpWriter,
 };
@@ -35,6 +35,8 @@ pub(super) struct Setup {
     pub(super) network: LocalNetwork,
     pub(super) relay_only: bool,
     pub(super) sound: SoundSpec,
+    /// What there is to tell of the sound.
+    pub(super) notices: UnboundedSender<SoundNotice>,
     /// The sound of the first call, where it was opened ahead.
     pub(super) opened: Arc<Mutex<Option<MediaParts>>>,
 }
@@ -56,7 +58,7 @@ pub(super) enum Order {
     ApplyOffer(String),
     ApplyAnswer(String),
     AddCandidate(IceCandidate),
-    Mute(bool),
+    Controls(SoundControls),
     /// The call is over: close everything.
     Close(oneshot::Sender<Closed>),
 }
@@ -133,7 +135,7 @@ struct Task {
     /// Where encoded packets go: the peer of the moment.
     outlet: watch::Sender<Option<(RtpWriter, u8)>>,
     media_seen: bool,
-    muted: bool,
+    controls: SoundControls,
     problems: Vec<String>,
 }
 
@@ -157,7 +159,7 @@ impl Task {
             sound: Sound::Opening,
             outlet: watch::Sender::new(None),
             media_seen: false,
-            muted: false,
+            controls: SoundControls::default(),
             problems: Vec::new(),
         }
     }
@@ -226,10 +228,10 @@ impl Task {
     }
 
     async fn carry_out(&mut self, order: Order) {
-        if let Order::Mute(muted) = order {
-            self.muted = muted;
+        if let Order::Controls(controls) = order {
+            self.controls = controls;
             if let Sound::Running(media, _) = &self.sound {
-                media.set_muted(muted);
+                media.set_controls(controls);
             }
             return;
         }
@@ -253,7 +255,7 @@ impl Task {
                 Err(error) => Input::CandidateFailed { error: error.to_string() },
             },
             // Taken by the loop and above.
-            Order::Prepare(_) | Order::ClosePeer | Order::Close(_) | Order::Mute(_) => return,
+            Order::Prepare(_) | Order::ClosePeer | Order::Close(_) | Order::Controls(_) => return,
         };
         self.reports.say(input);
     }
@@ -277,7 +279,10 @@ impl Task {
 
     async fn sound_opened(&mut self, opened: Result<Result<MediaParts, String>, JoinError>) {
         match opened {
-            Ok(Ok(parts)) => {
+            Ok(Ok(mut parts)) => {
+                if let Some(notices) = parts.notices.listen() {
+                    tokio::spawn(forward(notices, self.setup.notices.clone()));
+                }
                 self.sound = Sound::Ready(parts);
                 if self.connected {
                     self.start_sound().await;
@@ -304,9 +309,9 @@ impl Task {
         match std::mem::replace(&mut self.sound, Sound::Over) {
             Sound::Ready(parts) => {
                 let (packets_tx, packets) = unbounded_channel();
-                match MediaSession::new(parts, codec.kind, self.setup.sound.media.clone(), packets_tx) {
+                match MediaSession::new(parts, codec.kind, self.setup.sound.media(), packets_tx) {
                     Ok((session, handle)) => {
-                        handle.set_muted(self.muted);
+                        handle.set_controls(self.controls);
                         self.outlet.send_replace(Some((peer.rtp_writer(), codec.payload_type)));
                         self.setup.clock.attach(session);
                         self.sound = Sound::Running(handle, codecs);
@@ -375,6 +380,15 @@ impl Task {
             self.problems.extend(report.problems);
         }
         Closed { stats, problems: std::mem::take(&mut self.problems) }
+    }
+}
+
+/// Passes notices on, for as long as the call's sound is open.
+async fn forward(mut from: UnboundedReceiver<SoundNotice>, to: UnboundedSender<SoundNotice>) {
+    while let Some(notice) = from.recv().await {
+        if to.send(notice).is_err() {
+            return;
+        }
     }
 }
 

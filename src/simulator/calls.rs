@@ -217,7 +217,7 @@ impl Call {
             1 => sinks.remove(0),
             _ => Box::new(Tee::new(sinks)),
         };
-        let parts = MediaParts { source, sink, recorder: None };
+        let parts = MediaParts::new(source, sink);
         let (packets_tx, mut packets) = mpsc::unbounded_channel();
         let session = MediaSession::new(parts, codec.kind, MediaConfig::default(), packets_tx);
         let (session, handle) = session.map_err(|e| e.to_string())?;

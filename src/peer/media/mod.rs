@@ -5,7 +5,11 @@
 //! devices and files stand behind rings and queues of their own.
 
 mod clock;
+mod notice;
 mod session;
 
 pub use clock::MediaClock;
-pub use session::{MediaConfig, MediaHandle, MediaParts, MediaReport, MediaSession, MediaStats};
+pub use notice::{NoticeChannel, SoundNotice};
+pub use session::{
+    DeviceMonitors, MediaConfig, MediaHandle, MediaParts, MediaReport, MediaSession, MediaStats, SoundControls,
+};
