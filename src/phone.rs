@@ -14,6 +14,7 @@ use crate::api::types::ChatRequest;
 use crate::api::{ApiError, Client, ClientEvent};
 use crate::call::{CallEvent, CallReport, CallSetup, CallStats};
 use crate::chat::{ChatEvent, SessionConfig};
+use crate::peer::media::SoundNotice;
 use chatphone_media::audio::dtmf::{Dial, Digit};
 use std::path::{Path, PathBuf};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -64,6 +65,8 @@ pub enum PhoneEvent {
     Call(CallEvent),
     /// The agent pressed a key of the telephone.
     Digit(Digit),
+    /// Of the call's sound: devices that come and go, a silent microphone.
+    Sound(SoundNotice),
     /// A call is over and everything about it is known.
     CallReport(Box<CallReport>),
 }
@@ -80,6 +83,9 @@ enum Command {
     Mute(bool),
     Dial(Dial),
     Stats(oneshot::Sender<Option<CallStats>>),
+    Hold(bool),
+    MicrophoneGain(f32),
+    SpeakerGain(f32),
     Disconnect,
     End,
     ShutDown,
@@ -144,6 +150,21 @@ impl Phone {
     /// Dials keys in the call: as telephone events (RFC 4733), or as tones where the agent's side takes none.
     pub fn dial(&self, dial: Dial) {
         self.command(Command::Dial(dial));
+    }
+
+    /// Holds the call on this side: silence is sent and nothing is played. The far end is not told.
+    pub fn set_held(&self, held: bool) {
+        self.command(Command::Hold(held));
+    }
+
+    /// Sets the level of what is sent, in dB beside what the source gives.
+    pub fn set_microphone_gain(&self, db: f32) {
+        self.command(Command::MicrophoneGain(db));
+    }
+
+    /// Sets the level of what is played, in dB beside what the far end sends.
+    pub fn set_speaker_gain(&self, db: f32) {
+        self.command(Command::SpeakerGain(db));
     }
 
     /// Ends the conversation; the session stays open under the scenario.

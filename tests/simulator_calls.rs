@@ -161,7 +161,7 @@ impl Phone {
     async fn start_sound(&mut self) {
         let Some((source, listener)) = self.sound.take() else { return };
         let codec = self.peer.negotiated_codecs().await.sending().unwrap();
-        let parts = MediaParts { source, sink: Box::new(listener), recorder: None };
+        let parts = MediaParts::new(source, Box::new(listener));
         let (packets_tx, mut packets) = mpsc::unbounded_channel();
         let (session, handle) = MediaSession::new(parts, codec.kind, Default::default(), packets_tx).unwrap();
         self.clock.attach(session);

@@ -2,12 +2,13 @@
 
 use super::machine::{CallConfig, CallEnd, CallEvent, CallMachine, Input, Offerer, Output, Phase};
 use super::peer::{Closed, Order, PeerTask, Said, Setup};
+use super::ringer::{END_TONE, Ringer};
 use super::sound::SoundSpec;
 use super::stats::{CallReport, CallStats};
 use crate::api::Client;
 use crate::api::signaling::Signal;
 use crate::peer::LocalNetwork;
-use crate::peer::media::{MediaClock, MediaParts};
+use crate::peer::media::{MediaClock, MediaParts, SoundControls, SoundNotice};
 use chatphone_media::audio::dtmf::{Dial, Digit};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
@@ -30,6 +31,8 @@ pub enum CallNotice {
     Event(CallEvent),
     /// The far end pressed a key (RFC 4733).
     Digit(Digit),
+    /// Tell the front end of the call's sound: devices that come and go, a silent microphone.
+    Sound(SoundNotice),
     /// A call is over and everything about it is known: comes once, some time after [`CallEvent::Ended`].
     Report(Box<CallReport>),
 }
@@ -66,13 +69,18 @@ pub struct CallDriver {
     party_id: Option<String>,
     /// How many calls had sound opened for them.
     calls: u32,
-    muted: bool,
+    controls: SoundControls,
+    sound_notices: UnboundedReceiver<SoundNotice>,
+    ringer: Ringer,
 }
 
 impl CallDriver {
     /// A driver without a call.
     pub fn new(setup: CallSetup) -> Self {
         let (said_tx, said) = unbounded_channel();
+        let (notices, sound_notices) = unbounded_channel();
+        let controls = setup.sound.controls;
+        let ringing_on = if setup.sound.tones { setup.sound.speaker.wanted(true) } else { None };
         Self {
             machine: CallMachine::new(setup.limits),
             setup: Setup {
@@ -81,6 +89,7 @@ impl CallDriver {
                 network: setup.network,
                 relay_only: setup.relay_only,
                 sound: setup.sound,
+                notices,
                 opened: Arc::new(Mutex::new(setup.opened)),
             },
             peer: None,
@@ -91,7 +100,9 @@ impl CallDriver {
             closing: JoinSet::new(),
             party_id: None,
             calls: 0,
-            muted: false,
+            controls,
+            sound_notices,
+            ringer: Ringer::new(ringing_on),
         }
     }
 
@@ -106,12 +117,10 @@ impl CallDriver {
         self.carry_out();
     }
 
-    /// Silences what is sent in this call and the ones after it.
-    pub fn set_muted(&mut self, muted: bool) {
-        self.muted = muted;
-        if let Some(peer) = &self.peer {
-            peer.order(Order::Mute(muted));
-        }
+    /// Mutes, holds, sets levels, in this call and the ones after it.
+    pub fn set_controls(&mut self, controls: SoundControls) {
+        self.controls = controls;
+        self.order(Order::Controls(controls));
     }
 
     /// Dials keys in the running call; false when there is none.
@@ -120,9 +129,9 @@ impl CallDriver {
         self.peer.is_some()
     }
 
-    /// Whether what is sent is silenced.
-    pub fn muted(&self) -> bool {
-        self.muted
+    /// How sound is muted, held and set.
+    pub fn controls(&self) -> SoundControls {
+        self.controls
     }
 
     /// Where the call stands.
@@ -159,6 +168,7 @@ impl CallDriver {
                     Said::Input(input) => self.handle(input),
                     Said::Digit(digit) => self.notices.push_back(CallNotice::Digit(digit)),
                 },
+                Some(notice) = self.sound_notices.recv() => return CallNotice::Sound(notice),
                 Some(closed) = self.closing.join_next() => {
                     match closed.map_err(JoinError::try_into_panic) {
                         Ok(report) => self.notices.push_back(CallNotice::Report(Box::new(report))),
@@ -193,7 +203,7 @@ impl CallDriver {
                     };
                     let peer = self.peer.get_or_insert_with(start);
                     peer.order(Order::Prepare(self.generation));
-                    peer.order(Order::Mute(self.muted));
+                    peer.order(Order::Controls(self.controls));
                 }
                 Output::CreateOffer => self.order(Order::CreateOffer),
                 Output::ApplyOffer { sdp, .. } => self.order(Order::ApplyOffer(sdp)),
@@ -205,13 +215,14 @@ impl CallDriver {
                     self.order(Order::ClosePeer);
                 }
                 Output::Event(event) => {
+                    let tone = self.ringer.follow(&event);
                     let ended = match &event {
                         CallEvent::Ended(end) => Some(end.clone()),
                         _ => None,
                     };
                     self.notices.push_back(CallNotice::Event(event));
                     if let Some(end) = ended {
-                        self.close(end);
+                        self.close(end, tone);
                     }
                 }
             }
@@ -225,18 +236,27 @@ impl CallDriver {
     }
 
     /// Closes what the call that is over had, and gives its report then. The next call need not wait for it.
-    fn close(&mut self, end: CallEnd) {
+    fn close(&mut self, end: CallEnd, tone: bool) {
         let (times, party_id) = (*self.machine.times(), self.party_id.take());
         let (peer, sound) = (self.peer.take(), self.setup.sound.of_call(self.calls));
         self.closing.spawn(async move {
-            let Closed { stats, problems } = match peer {
-                Some(peer) => peer.close().await,
-                None => Closed::default(),
-            };
+            let Closed { stats, problems } = close(peer, tone).await;
             // Without a codec there was no sound to record.
             let (recording, recording_both) =
                 if stats.codec.is_some() { (sound.record, sound.record_both) } else { (None, None) };
             CallReport { end, times, party_id, stats, recording, recording_both, problems }
         });
     }
+}
+
+/// Closes what a call had. A tone that tells of its end is heard first: the process may end with the report.
+async fn close(peer: Option<PeerTask>, tone: bool) -> Closed {
+    let closed = match peer {
+        Some(peer) => peer.close().await,
+        None => Closed::default(),
+    };
+    if tone {
+        tokio::time::sleep(END_TONE).await;
+    }
+    closed
 }

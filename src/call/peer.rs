@@ -8,7 +8,9 @@ use super::stats::CallStats;
 use crate::api::Client;
 use crate::api::signaling::IceCandidate;
 use crate::api::types::IceServer;
-use crate::peer::media::{MediaClock, MediaHandle, MediaParts, MediaSession, MediaStats, Outlet, send_packets};
+use crate::peer::media::{
+    MediaClock, MediaHandle, MediaParts, MediaSession, MediaStats, Outlet, SoundControls, SoundNotice, send_packets,
+};
 use crate::peer::{
     AudioPeer, LocalNetwork, NegotiatedCodecs, PeerConfig, PeerError, PeerEvent, PeerState, ReceivedRtp,
     unusable_ice_servers,
@@ -36,6 +38,8 @@ pub(super) struct Setup {
     pub(super) network: LocalNetwork,
     pub(super) relay_only: bool,
     pub(super) sound: SoundSpec,
+    /// What there is to tell of the sound.
+    pub(super) notices: UnboundedSender<SoundNotice>,
     /// The sound of the first call, where it was opened ahead.
     pub(super) opened: Arc<Mutex<Option<MediaParts>>>,
 }
@@ -57,7 +61,7 @@ pub(super) enum Order {
     ApplyOffer(String),
     ApplyAnswer(String),
     AddCandidate(IceCandidate),
-    Mute(bool),
+    Controls(SoundControls),
     /// Dial keys, once the sound runs.
     Dial(Dial),
     /// The call is over: close everything.
@@ -156,7 +160,7 @@ struct Task {
     /// Dialled before the sound ran.
     to_dial: Vec<Dial>,
     media_seen: bool,
-    muted: bool,
+    controls: SoundControls,
     problems: Vec<String>,
 }
 
@@ -184,7 +188,7 @@ impl Task {
             keys: DtmfReceiver::default(),
             to_dial: Vec::new(),
             media_seen: false,
-            muted: false,
+            controls: SoundControls::default(),
             problems: Vec::new(),
         }
     }
@@ -258,10 +262,10 @@ impl Task {
 
     async fn carry_out(&mut self, order: Order) {
         let order = match order {
-            Order::Mute(muted) => {
-                self.muted = muted;
+            Order::Controls(controls) => {
+                self.controls = controls;
                 if let Sound::Running(media, _) = &self.sound {
-                    media.set_muted(muted);
+                    media.set_controls(controls);
                 }
                 return;
             }
@@ -294,7 +298,7 @@ impl Task {
                 Err(error) => Input::CandidateFailed { error: error.to_string() },
             },
             // Taken by the loop and above.
-            Order::Prepare(_) | Order::ClosePeer | Order::Close(_) | Order::Mute(_) | Order::Dial(_) => return,
+            Order::Prepare(_) | Order::ClosePeer | Order::Close(_) | Order::Controls(_) | Order::Dial(_) => return,
         };
         self.reports.say(input);
     }
@@ -323,7 +327,10 @@ impl Task {
 
     async fn sound_opened(&mut self, opened: Result<Result<MediaParts, String>, JoinError>) {
         match opened {
-            Ok(Ok(parts)) => {
+            Ok(Ok(mut parts)) => {
+                if let Some(notices) = parts.notices.listen() {
+                    tokio::spawn(forward(notices, self.setup.notices.clone()));
+                }
                 self.sound = Sound::Ready(parts);
                 if self.connected {
                     self.start_sound().await;
@@ -351,11 +358,11 @@ impl Task {
         match std::mem::replace(&mut self.sound, Sound::Over) {
             Sound::Ready(parts) => {
                 let (packets_tx, packets) = unbounded_channel();
-                let mut config = self.setup.sound.media.clone();
+                let mut config = self.setup.sound.media();
                 config.sender.telephone_events = codecs.sending_events().map(|(_, clock_rate)| clock_rate);
                 match MediaSession::new(parts, codec.kind, config, packets_tx) {
                     Ok((session, handle)) => {
-                        handle.set_muted(self.muted);
+                        handle.set_controls(self.controls);
                         for dial in self.to_dial.drain(..) {
                             handle.dial(dial);
                         }
@@ -436,6 +443,15 @@ impl Task {
             self.problems.extend(report.problems);
         }
         Closed { stats, problems: std::mem::take(&mut self.problems) }
+    }
+}
+
+/// Passes notices on, for as long as the call's sound is open.
+async fn forward(mut from: UnboundedReceiver<SoundNotice>, to: UnboundedSender<SoundNotice>) {
+    while let Some(notice) = from.recv().await {
+        if to.send(notice).is_err() {
+            return;
+        }
     }
 }
 

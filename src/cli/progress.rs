@@ -67,6 +67,7 @@ fn as_text(event: &PhoneEvent, state: &PhoneState) -> Option<(&'static str, Stri
             },
         ),
         PhoneEvent::Digit(digit) => ("call", format!("the agent pressed {digit}")),
+        PhoneEvent::Sound(notice) => ("sound", notice.to_string()),
         PhoneEvent::CallReport(_) | PhoneEvent::Signaling { .. } => return None,
     })
 }
@@ -143,6 +144,9 @@ fn as_json(event: &PhoneEvent, state: &PhoneState) -> Option<Value> {
             CallEvent::Ended(end) => json!({"event": "call_ended", "outcome": end.outcome, "reason": end.reason}),
         },
         PhoneEvent::Digit(digit) => json!({"event": "dtmf_received", "digit": digit.to_string()}),
+        PhoneEvent::Sound(notice) => {
+            json!({"event": "sound", "notice": notice, "message": notice.to_string()})
+        }
         PhoneEvent::CallReport(_) => return None,
     })
 }

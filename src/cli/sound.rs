@@ -1,7 +1,7 @@
 //! Flags for the sound of a call and the network it goes over.
 
-use crate::call::{SoundSpec, SpeakerSpec};
-use crate::peer::media::MediaConfig;
+use crate::call::{ProcessSpec, SoundSpec, SpeakerSpec};
+use crate::peer::media::{MediaConfig, SoundControls};
 use crate::peer::{LocalNetwork, PortRange};
 use chatphone_media::audio::codec::CodecKind;
 use chatphone_media::audio::source::SourceSpec;
@@ -52,6 +52,30 @@ pub struct SoundArgs {
     #[arg(long)]
     dtx: bool,
 
+    /// Do not take the speaker's echo out of the microphone's sound
+    #[arg(long)]
+    no_aec: bool,
+
+    /// Do not take noise out of the microphone's sound
+    #[arg(long)]
+    no_ns: bool,
+
+    /// Do not bring the microphone's sound to one loudness
+    #[arg(long)]
+    no_agc: bool,
+
+    /// Raise (or, below 0, lower) what is sent, in dB
+    #[arg(long, value_name = "DB", default_value = "0", allow_negative_numbers = true, value_parser = decibels)]
+    mic_gain: f32,
+
+    /// Raise (or, below 0, lower) what is played, in dB
+    #[arg(long, value_name = "DB", default_value = "0", allow_negative_numbers = true, value_parser = decibels)]
+    speaker_gain: f32,
+
+    /// Play no ringing and call-progress tones
+    #[arg(long)]
+    no_tones: bool,
+
     /// How long received sound waits for packets that come late: as long as the network asks for, or a fixed time
     #[arg(long, value_name = "adaptive|TIME", default_value = "adaptive", value_parser = jitter_buffer)]
     jitter_buffer: JitterBuffer,
@@ -89,7 +113,22 @@ impl SoundArgs {
             record_both: self.record_both.clone(),
             codecs: if self.codec.is_empty() { defaults.codecs } else { self.codec.clone() },
             media,
+            process: ProcessSpec { echo: !self.no_aec, noise: !self.no_ns, gain: !self.no_agc },
+            or_default: false,
+            controls: SoundControls {
+                microphone_gain_db: self.mic_gain,
+                speaker_gain_db: self.speaker_gain,
+                ..SoundControls::default()
+            },
+            tones: !self.no_tones,
         }
+    }
+}
+
+fn decibels(text: &str) -> Result<f32, String> {
+    match text.parse::<f32>() {
+        Ok(db) if (-60.0..=40.0).contains(&db) => Ok(db),
+        _ => Err("use a number of dB from -60 to 40".into()),
     }
 }
 

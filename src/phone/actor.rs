@@ -5,6 +5,7 @@ use super::{Command, EndChat, PhoneConfig, PhoneEvent};
 use crate::api::ServerEvent;
 use crate::call::{CallDriver, CallNotice, Input, Phase};
 use crate::chat::{self, ChatDriver, ChatEvent};
+use crate::peer::media::SoundControls;
 use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::sync::watch;
@@ -111,7 +112,6 @@ impl Actor {
             Command::Accept => self.call.handle(Input::Accept),
             Command::Decline(reason) => self.call.handle(Input::Decline { reason }),
             Command::HangUp => self.call.handle(Input::HangUp),
-            Command::Mute(muted) => self.call.set_muted(muted),
             Command::Dial(dial) => {
                 if !self.call.dial(dial) {
                     tracing::warn!("there is no call to dial in");
@@ -119,6 +119,10 @@ impl Actor {
             }
             // Who asked may have gone.
             Command::Stats(answer) => drop(answer.send(self.call.stats())),
+            Command::Mute(muted) => self.control(|controls| controls.muted = muted),
+            Command::Hold(held) => self.control(|controls| controls.held = held),
+            Command::MicrophoneGain(db) => self.control(|controls| controls.microphone_gain_db = db),
+            Command::SpeakerGain(db) => self.control(|controls| controls.speaker_gain_db = db),
             Command::Disconnect => self.chat.command(chat::Command::Disconnect),
             Command::End => {
                 self.call.handle(Input::HangUp);
@@ -127,6 +131,12 @@ impl Actor {
             }
             Command::ShutDown => self.shut_down(),
         }
+    }
+
+    fn control(&mut self, change: impl FnOnce(&mut SoundControls)) {
+        let mut controls = self.call.controls();
+        change(&mut controls);
+        self.call.set_controls(controls);
     }
 
     /// END_CALL goes into the chat's queue ahead of the chat's own end, and the chat sends what is queued.
@@ -196,6 +206,7 @@ impl Actor {
             }
             CallNotice::Event(event) => self.tell(PhoneEvent::Call(event)),
             CallNotice::Digit(digit) => self.tell(PhoneEvent::Digit(digit)),
+            CallNotice::Sound(notice) => self.tell(PhoneEvent::Sound(notice)),
             CallNotice::Report(report) => self.tell(PhoneEvent::CallReport(report)),
         }
     }
@@ -220,7 +231,8 @@ impl Actor {
             parties: session.parties().all().cloned().collect(),
             agent: session.parties().agent().cloned(),
             call: self.call.phase(),
-            muted: self.call.muted(),
+            muted: self.call.controls().muted,
+            held: self.call.controls().held,
         };
         self.state.send_if_modified(|state| {
             let changed = *state != now;

@@ -233,7 +233,7 @@ impl Call {
             1 => sinks.remove(0),
             _ => Box::new(Tee::new(sinks)),
         };
-        let parts = MediaParts { source, sink, recorder: None };
+        let parts = MediaParts::new(source, sink);
         let (packets_tx, packets) = mpsc::unbounded_channel();
         let mut config = MediaConfig::default();
         config.sender.telephone_events = codecs.sending_events().map(|(_, clock_rate)| clock_rate);

@@ -7,7 +7,9 @@ use crate::{
         codec::{CodecKind, Encoded, Encoder, EncoderConfig, Error, FRAME_SAMPLES},
         dtmf::{Dial, DialFrame, Dialler},
         level::{Level, Meter},
+        process::{Block, ProcessConfig, ProcessStats, Processor},
         source::{Source, SourceState},
+        watch::{MicrophoneNotice, MicrophoneWatch, gain_factor},
     },
 };
 use bytes::Bytes;
@@ -27,6 +29,10 @@ pub struct SenderConfig {
     /// Clock rate in Hz of the telephone events (RFC 4733) that the far end takes; `None`: keys are dialled as tones in
     /// the sound. Where it is not the codec's, durations are of this clock and timestamps of the codec's.
     pub telephone_events: Option<u32>,
+    /// What is done to the source's sound before it is encoded.
+    pub process: ProcessConfig,
+    /// The source is a microphone: watch it for silence and clipping.
+    pub watch: bool,
 }
 
 /// A packet to be sent.
@@ -73,9 +79,16 @@ pub struct SenderStats {
     pub total_audio_energy: f64,
     /// RMS amplitude of the last 100 ms sent, 0..=1.
     pub audio_level: f64,
+    /// RMS amplitude of the last 100 ms of the source, 0..=1, with its gain and before any processing, muted or not.
+    pub source_level: f64,
+    /// Samples of the source at full scale, where it is watched.
+    pub clipped_samples: u64,
+    /// Echo, noise, gain.
+    #[serde(flatten)]
+    pub process: ProcessStats,
 }
 
-/// Reads a source, encodes it, numbers the packets.
+/// Reads a source, processes it, encodes it, numbers the packets.
 pub struct Sender {
     source: Box<dyn Source>,
     source_state: SourceState,
@@ -85,6 +98,11 @@ pub struct Sender {
     sequence_number: u16,
     timestamp: u32,
     muted: bool,
+    gain: f32,
+    processor: Option<Processor>,
+    watch: Option<MicrophoneWatch>,
+    notice: Option<MicrophoneNotice>,
+    source_loudness: Loudness,
     suppressing: bool,
     dialler: Dialler,
     telephone_events: Option<u32>,
@@ -105,6 +123,11 @@ impl Sender {
             sequence_number: config.initial_sequence_number.unwrap_or_else(rand::random),
             timestamp: config.initial_timestamp.unwrap_or_else(rand::random),
             muted: false,
+            gain: 1.0,
+            processor: (!config.process.is_off()).then(|| Processor::new(&config.process)),
+            watch: config.watch.then(MicrophoneWatch::default),
+            notice: None,
+            source_loudness: Loudness::default(),
             suppressing: false,
             dialler: Dialler::default(),
             telephone_events: config.telephone_events,
@@ -116,18 +139,28 @@ impl Sender {
 
     /// Reads 10 ms of the source; every second time a packet comes of it. To be called every [`crate::TICK`].
     pub fn tick(&mut self) -> Option<EncodedPacket> {
-        let part = &mut self.frame[self.filled..self.filled + TICK_SAMPLES];
-        self.source_state = self.source.read(part);
-        if self.source_state == SourceState::Starved {
-            self.stats.source_starved += 1;
+        let mut block: Block = [0.0; TICK_SAMPLES];
+        self.source_state = self.source.read(&mut block);
+        // A device that is gone is told of as such, and not as one that is silent.
+        match &mut self.watch {
+            _ if self.source_state == SourceState::Starved => self.stats.source_starved += 1,
+            Some(watch) => self.notice = watch.add(&block).or(self.notice),
+            None => {}
+        }
+        for sample in &mut block {
+            // A float file may hold anything; an encoder must not see it.
+            *sample = if sample.is_finite() { (*sample * self.gain).clamp(-1.0, 1.0) } else { 0.0 };
+        }
+        self.source_loudness.add(&block);
+        // Muted or not, so that the canceller knows the room when the voice is wanted again.
+        if let Some(processor) = &mut self.processor {
+            processor.capture(&mut block);
         }
         if self.muted {
-            part.fill(0.0);
+            block.fill(0.0);
         }
-        for sample in part.iter_mut() {
-            // A float file may hold anything; an encoder must not see it.
-            *sample = if sample.is_finite() { sample.clamp(-1.0, 1.0) } else { 0.0 };
-        }
+        let part = &mut self.frame[self.filled..self.filled + TICK_SAMPLES];
+        part.copy_from_slice(&block);
         self.meter.add(part);
         self.loudness.add(part);
         self.stats.total_samples_duration += crate::TICK.as_secs_f64();
@@ -165,6 +198,24 @@ impl Sender {
     pub fn last_tick(&self) -> &[f32] {
         let start = if self.filled == 0 { FRAME_SAMPLES - TICK_SAMPLES } else { self.filled - TICK_SAMPLES };
         &self.frame[start..start + TICK_SAMPLES]
+    }
+
+    /// Shows what goes to the speaker, so that its echo can be taken out of what is read next. To be called every
+    /// [`crate::TICK`], with silence when nothing is played; without processing it does nothing.
+    pub fn render(&mut self, far: &Block) {
+        if let Some(processor) = &mut self.processor {
+            processor.render(far);
+        }
+    }
+
+    /// Raises or lowers the source before anything is done to it, in dB (at most 40).
+    pub fn set_gain(&mut self, db: f32) {
+        self.gain = gain_factor(db);
+    }
+
+    /// What was noticed of the microphone since the last call of this, if anything.
+    pub fn take_notice(&mut self) -> Option<MicrophoneNotice> {
+        self.notice.take()
     }
 
     /// Silences what is sent; the source goes on.
@@ -210,7 +261,14 @@ impl Sender {
 
     /// What happened so far.
     pub fn stats(&self) -> SenderStats {
-        SenderStats { total_audio_energy: self.loudness.total_energy, audio_level: self.loudness.level(), ..self.stats }
+        SenderStats {
+            total_audio_energy: self.loudness.total_energy,
+            audio_level: self.loudness.level(),
+            source_level: self.source_loudness.level(),
+            clipped_samples: self.watch.as_ref().map_or(0, MicrophoneWatch::clipped_samples),
+            process: self.processor.as_ref().map(Processor::stats).unwrap_or_default(),
+            ..self.stats
+        }
     }
 
     fn encode(&mut self) -> Option<EncodedPacket> {

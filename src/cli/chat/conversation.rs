@@ -230,6 +230,10 @@ impl Conversation {
                 || vec![Line::notice(format!("the agent pressed {digit}"))],
                 || vec![json!({ "event": "dtmf_received", "digit": digit.to_string() })],
             ),
+            PhoneEvent::Sound(notice) => self.screen.show(
+                || vec![Line::notice(notice.to_string())],
+                || vec![json!({ "event": "sound", "notice": notice, "message": notice.to_string() })],
+            ),
             PhoneEvent::CallReport(report) => self.call_report(&report),
         }
         if !self.agent_seen && self.phone.state().agent.is_some() {

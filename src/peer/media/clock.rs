@@ -75,7 +75,7 @@ mod tests {
     #[tokio::test]
     async fn a_session_is_ticked_until_it_is_stopped() {
         let clock = MediaClock::start().unwrap();
-        let parts = MediaParts { source: Box::new(Tone::new(440.0)), sink: Box::new(Null), recorder: None };
+        let parts = MediaParts::new(Box::new(Tone::new(440.0)), Box::new(Null));
         let (packets_tx, mut packets) = unbounded_channel();
         let (session, handle) = MediaSession::new(parts, CodecKind::Opus, Default::default(), packets_tx).unwrap();
         clock.attach(session);

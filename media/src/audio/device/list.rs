@@ -239,6 +239,33 @@ pub(super) fn find(direction: Direction, name: Option<&str>) -> Result<Candidate
     }
 }
 
+/// A device, by name alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Known {
+    pub name: String,
+    pub id: String,
+    pub default: bool,
+}
+
+/// The devices of one direction that there are now: of one sound system, or of all.
+pub(super) fn known(direction: Direction, host: Option<&str>) -> Vec<Known> {
+    let ids = host_ids().into_iter().filter(|id| host.is_none_or(|host| id.to_string() == host));
+    let mut known: Vec<Known> = Vec::new();
+    for id in ids {
+        for candidate in cpal::host_from_id(id).and_then(|host| candidates(&host, direction)).unwrap_or_default() {
+            // One default is enough: that of the first sound system that has one.
+            let default = candidate.default && known.iter().all(|other| !other.default);
+            known.push(Known { name: candidate.name, id: candidate.id, default });
+        }
+    }
+    known
+}
+
+/// Whether a device may be the one that `text` means.
+pub(super) fn fits(name: &str, id: &str, text: &str) -> bool {
+    matches!(choose(&[(name, id)], text), Choice::One(_))
+}
+
 /// What a name fits.
 #[derive(Debug, PartialEq)]
 pub(super) enum Choice {
