@@ -54,7 +54,7 @@ pub struct Receiver {
 }
 
 enum Playout {
-    Fixed(FixedPlayout),
+    Fixed(Box<FixedPlayout>),
     Adaptive(Box<AdaptivePlayout>),
 }
 
@@ -79,7 +79,7 @@ impl Receiver {
         Ok(Self {
             codec: Codec::new(config.codec.decoder()?),
             playout: match config.jitter_buffer {
-                JitterBuffer::Fixed(delay) => Playout::Fixed(FixedPlayout::new(clock_rate, delay)),
+                JitterBuffer::Fixed(delay) => Playout::Fixed(Box::new(FixedPlayout::new(clock_rate, delay))),
                 JitterBuffer::Adaptive(config) => Playout::Adaptive(Box::new(AdaptivePlayout::new(clock_rate, config))),
             },
             meter: Meter::default(),
