@@ -161,7 +161,7 @@ impl Phone {
     async fn start_sound(&mut self) {
         let Some((source, listener)) = self.sound.take() else { return };
         let codec = self.peer.negotiated_codecs().await.sending().unwrap();
-        let parts = MediaParts { source, sink: Box::new(listener), recorder: None };
+        let parts = MediaParts::new(source, Box::new(listener));
         let (packets_tx, mut packets) = mpsc::unbounded_channel();
         let (session, handle) = MediaSession::new(parts, codec.kind, Default::default(), packets_tx).unwrap();
         self.clock.attach(session);
@@ -266,7 +266,7 @@ async fn a_file_that_is_no_wav_is_refused_at_the_start() {
 async fn an_agent_that_hangs_up_can_be_called_again() {
     let simulator = start(|c| {
         c.agent.sound = AgentSound::Tone(440.0);
-        c.agent.hang_up_after = Some(Duration::from_millis(100));
+        c.agent.hang_up_after = Some(Duration::from_millis(500));
     })
     .await;
     let mut phone = Phone::new(&Client::new(&simulator, "c"), Silence).await;

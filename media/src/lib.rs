@@ -27,6 +27,7 @@
 use std::time::Duration;
 
 pub mod audio;
+pub mod lab;
 pub mod pipeline;
 pub mod samples;
 

@@ -92,6 +92,28 @@ impl SpeakerSpec {
 }
 
 impl SoundSpec {
+    /// The sound of the n-th call (from 1) of a chat: the recordings of a later one get a number, so that they do not take
+    /// the place of the earlier ones (`heard.wav`, `heard-2.wav`).
+    pub fn of_call(&self, n: u32) -> Self {
+        let numbered = |path: &PathBuf| {
+            if n < 2 {
+                return path.clone();
+            }
+            let mut name = path.file_stem().unwrap_or_default().to_owned();
+            name.push(format!("-{n}"));
+            if let Some(extension) = path.extension() {
+                name.push(".");
+                name.push(extension);
+            }
+            path.with_file_name(name)
+        };
+        Self {
+            record: self.record.as_ref().map(numbered),
+            record_both: self.record_both.as_ref().map(numbered),
+            ..self.clone()
+        }
+    }
+
     /// Opens everything. Blocks, for a slow device up to seconds.
     ///
     /// # Errors
@@ -140,16 +162,20 @@ impl SoundSpec {
         }
         media
     }
-
-    /// The recordings that this makes.
-    pub fn recordings(&self) -> impl Iterator<Item = &PathBuf> {
-        self.record.iter().chain(&self.record_both)
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_later_call_is_recorded_beside_the_earlier_ones() {
+        let spec = |name: &str| SoundSpec { record: Some(name.into()), ..SoundSpec::default() };
+        let path = |name, n| spec(name).of_call(n).record.unwrap_or_default();
+        assert_eq!(path("dir/heard.wav", 1), PathBuf::from("dir/heard.wav"));
+        assert_eq!(path("dir/heard.wav", 2), PathBuf::from("dir/heard-2.wav"));
+        assert_eq!(path("heard", 12), PathBuf::from("heard-12"));
+    }
 
     #[test]
     fn only_a_microphone_is_processed_and_echo_needs_a_speaker() {

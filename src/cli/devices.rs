@@ -50,7 +50,9 @@ fn formats(device: &DeviceInfo) -> String {
     let mut samples: Vec<&str> = device.formats.iter().map(|f| f.sample_format.as_str()).collect();
     samples.sort_unstable();
     samples.dedup();
-    let channels = range(device.formats.iter().map(|f| u32::from(f.channels)));
+    let fewest = device.formats.iter().map(|f| u32::from(f.min_channels));
+    let most = device.formats.iter().map(|f| u32::from(f.max_channels));
+    let channels = range(fewest.chain(most));
     let low = device.formats.iter().map(|f| f.min_rate);
     let high = device.formats.iter().map(|f| f.max_rate);
     format!("{}; {channels} channels; {} Hz", samples.join(", "), range(low.chain(high)))
@@ -73,7 +75,8 @@ mod tests {
     fn defaults_are_marked_and_formats_summed_up() {
         let format = |sample: &str, channels| Format {
             sample_format: sample.into(),
-            channels,
+            min_channels: channels,
+            max_channels: channels,
             min_rate: 8000,
             max_rate: 48_000,
         };

@@ -18,25 +18,25 @@ pub struct LogArgs {
 
 impl LogArgs {
     /// Sends log lines to standard error from now on. In colour on a terminal, unless `NO_COLOR` says otherwise
-    /// (<https://no-color.org>).
-    pub fn install(&self) {
+    /// (<https://no-color.org>). `usual` is the level of this program's own lines when no flag says otherwise.
+    pub fn install(&self, usual: &str) {
         let colour = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
         let subscriber = tracing_subscriber::fmt()
             .with_writer(io::stderr)
             .with_ansi(colour)
-            .with_env_filter(EnvFilter::new(self.directives()))
+            .with_env_filter(EnvFilter::new(self.directives(usual)))
             .finish();
         // Fails only when the process logs somewhere already.
         let _ = tracing::subscriber::set_global_default(subscriber);
     }
 
-    fn directives(&self) -> String {
+    fn directives(&self, usual: &str) -> String {
         // The WebRTC crates warn about what is normal here: peers that leave, servers that do not answer.
         // The HTTP client's cookie jar logs cookies.
         let quiet = "webrtc=error,rtc=error,cookie_store=warn";
         match (&self.log, self.verbose) {
             (Some(filter), _) => filter.clone(),
-            (None, 0) => format!("warn,chatphone=info,{quiet}"),
+            (None, 0) => format!("warn,chatphone={usual},{quiet}"),
             (None, 1) => format!("info,chatphone=debug,{quiet}"),
             (None, _) => "info,chatphone=trace,cookie_store=warn".into(),
         }
@@ -54,7 +54,7 @@ mod tests {
     #[test]
     fn every_level_has_a_filter_that_is_understood() {
         for verbose in 0..4 {
-            let directives = LogArgs { verbose, log: None }.directives();
+            let directives = LogArgs { verbose, log: None }.directives("warn");
             assert_eq!(filter(&directives), Ok(directives));
         }
     }

@@ -4,9 +4,11 @@
 //! [`Command::run`].
 
 pub mod call;
+pub mod chat;
 pub mod connection;
 pub mod demo;
 mod devices;
+pub mod interrupt;
 pub mod ladder;
 mod log;
 pub mod output;
@@ -16,6 +18,7 @@ mod query;
 pub mod simulate;
 pub mod sound;
 pub mod summary;
+mod time;
 
 use crate::api::ApiError;
 use crate::config::ConfigError;
@@ -49,6 +52,8 @@ pub enum Command {
     Call(Box<call::CallArgs>),
     /// Be a contact center on this machine, for developing and testing
     Simulate(Box<simulate::SimulateArgs>),
+    /// Chat line by line, at a terminal or in a pipe, with calls
+    Chat(Box<chat::ChatArgs>),
     /// Is the contact center open? Exit code 0 when it is, 1 when it is closed
     Availability(query::QueryArgs),
     /// List the parameters that a chat request may carry
@@ -62,12 +67,19 @@ pub enum Command {
 }
 
 impl Command {
+    /// How much is logged when no flag says otherwise: a contact center tells what its customers do, anything else only
+    /// what is wrong.
+    pub fn usual_log_level(&self) -> &'static str {
+        if matches!(self, Self::Simulate(_)) { "info" } else { "warn" }
+    }
+
     /// Runs the command to its end.
     pub async fn run(self) -> anyhow::Result<ExitCode> {
         match self {
             Self::Demo(args) => demo::run(args).await,
             Self::Call(args) => call::run(*args).await,
             Self::Simulate(args) => simulate::run(*args).await.map(|()| ExitCode::SUCCESS),
+            Self::Chat(args) => chat::run(*args).await,
             Self::Availability(args) => query::availability(args).await,
             Self::Parameters(args) => query::parameters(args).await,
             Self::IceServers(args) => query::ice_servers(args).await,

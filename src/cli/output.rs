@@ -2,11 +2,14 @@
 
 use std::io::{self, Write};
 
-/// Prints a text and a line break. Fails, where `println!` would panic, when nobody reads any more.
+/// Prints a text and a line break. A reader that has gone, as `head` does, is no failure: what the command came to is
+/// told by its exit code all the same.
 pub fn print(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    writeln!(out, "{text}")?;
-    out.flush()
+    match writeln!(out, "{text}").and_then(|()| out.flush()) {
+        Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        result => result,
+    }
 }
 
 /// Whether an error only says that the reader of standard output has gone, as `head` does.

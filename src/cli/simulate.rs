@@ -1,5 +1,7 @@
 //! `chatphone simulate`: a contact center on this machine.
 
+use super::interrupt::Interrupts;
+use super::time::duration;
 use crate::api::types::{IceServer, ParameterType};
 use crate::simulator::{
     AgentConfig, AgentSound, COMMANDS, Fault, Hours, Rejection, Simulator, SimulatorConfig, parse_ice_server,
@@ -160,21 +162,12 @@ fn commands_help() -> String {
     format!("What a customer can write to an agent:\n{}", list.join("\n"))
 }
 
-/// Reads a time: `10s`, `200ms`, `2m`, or a bare number of seconds.
-fn duration(text: &str) -> Result<Duration, String> {
-    let time = match text.trim().parse::<f64>() {
-        Ok(seconds) => Duration::try_from_secs_f64(seconds).map_err(|e| e.to_string())?,
-        Err(_) => humantime::parse_duration(text).map_err(|e| e.to_string())?,
-    };
-    // A year is for ever, and keeps the sums of times far from their limits.
-    if time.as_secs() <= 31_536_000 { Ok(time) } else { Err("longer than a year".into()) }
-}
-
 /// Runs the center until Ctrl-C or SIGTERM.
 ///
 /// # Errors
 /// When it cannot start: the port is taken, the folder for recordings or the agents' file is of no use.
 pub async fn run(args: SimulateArgs) -> anyhow::Result<()> {
+    let mut interrupts = Interrupts::take();
     let simulator = Simulator::start(args.into()).await?;
     if !simulator.addr().ip().is_loopback() {
         eprintln!(
@@ -185,25 +178,10 @@ pub async fn run(args: SimulateArgs) -> anyhow::Result<()> {
     }
     let mut out = std::io::stdout();
     writeln!(out, "listening on http://{}", simulator.addr()).and_then(|()| out.flush()).context("cannot print")?;
-    until_told_to_stop().await?;
+    interrupts.next().await;
     tracing::info!("stopping");
     simulator.shutdown().await;
     Ok(())
-}
-
-#[cfg(unix)]
-async fn until_told_to_stop() -> anyhow::Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
-    tokio::select! {
-        result = tokio::signal::ctrl_c() => result.context("cannot wait for Ctrl-C"),
-        _ = terminate.recv() => Ok(()),
-    }
-}
-
-#[cfg(not(unix))]
-async fn until_told_to_stop() -> anyhow::Result<()> {
-    tokio::signal::ctrl_c().await.context("cannot wait for Ctrl-C")
 }
 
 #[cfg(test)]
@@ -259,15 +237,5 @@ mod tests {
         assert_eq!(c.agent.hang_up_after, Some(Duration::from_millis(1500)));
         assert_eq!(c.agent.reject.unwrap().reason, "busy");
         assert_eq!(c.inactivity_timeout, None);
-    }
-
-    #[test]
-    fn times_have_units() {
-        assert_eq!(duration("200ms"), Ok(Duration::from_millis(200)));
-        assert_eq!(duration("2m"), Ok(Duration::from_secs(120)));
-        assert_eq!(duration("1.5"), Ok(Duration::from_millis(1500)));
-        for bad in ["", "s", "-1s", "-1", "NaN", "inf", "1e99", "2y"] {
-            assert!(duration(bad).is_err(), "{bad}");
-        }
     }
 }

@@ -5,6 +5,7 @@ use crate::peer::media::{MediaConfig, SoundControls};
 use crate::peer::{LocalNetwork, PortRange};
 use chatphone_media::audio::codec::CodecKind;
 use chatphone_media::audio::source::SourceSpec;
+use chatphone_media::pipeline::JitterBuffer;
 use clap::{Args, ValueEnum};
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -75,9 +76,9 @@ pub struct SoundArgs {
     #[arg(long)]
     no_tones: bool,
 
-    /// How long received sound waits for packets that come late
-    #[arg(long, value_name = "TIME", default_value = "60ms", value_parser = jitter_delay)]
-    jitter_buffer: Duration,
+    /// How long received sound waits for packets that come late: as long as the network asks for, or a fixed time
+    #[arg(long, value_name = "adaptive|TIME", default_value = "adaptive", value_parser = jitter_buffer)]
+    jitter_buffer: JitterBuffer,
 }
 
 impl SoundArgs {
@@ -104,7 +105,7 @@ impl SoundArgs {
             opus.complexity = complexity;
         }
         opus.dtx = self.dtx;
-        media.receiver.delay = self.jitter_buffer;
+        media.receiver.jitter_buffer = self.jitter_buffer;
         SoundSpec {
             source,
             speaker,
@@ -131,9 +132,12 @@ fn decibels(text: &str) -> Result<f32, String> {
     }
 }
 
-fn jitter_delay(text: &str) -> Result<Duration, String> {
-    let delay = humantime::parse_duration(text).map_err(|e| e.to_string())?;
-    if delay > Duration::from_secs(1) { Err("the most is 1s".into()) } else { Ok(delay) }
+fn jitter_buffer(text: &str) -> Result<JitterBuffer, String> {
+    if text.eq_ignore_ascii_case("adaptive") {
+        return Ok(JitterBuffer::default());
+    }
+    let delay = humantime::parse_duration(text).map_err(|e| format!("{e}; use adaptive or a time, as in 60ms"))?;
+    if delay > Duration::from_secs(1) { Err("the most is 1s".into()) } else { Ok(JitterBuffer::Fixed(delay)) }
 }
 
 /// Which candidates media may use.

@@ -12,6 +12,7 @@
 use super::config::Rejection;
 use crate::api::signaling::IceCandidate;
 use crate::api::signaling::Signal;
+use chatphone_media::audio::dtmf::{Dial, Digit};
 use std::time::Duration;
 
 /// Names one WebRTC peer of one agent.
@@ -35,6 +36,8 @@ pub(super) enum CallCommand {
     AcceptOffer(String),
     /// A candidate of the client. May come before the descriptions are set.
     AddCandidate(IceCandidate),
+    /// The agent presses keys.
+    Dial(Dial),
     /// The call is over.
     Close,
 }
@@ -50,6 +53,8 @@ pub(super) enum CallEvent {
     Candidate(IceCandidate),
     /// Media can flow.
     Connected,
+    /// The customer pressed a key.
+    Digit(Digit),
     /// The call cannot be made, or is lost.
     Failed(String),
 }
@@ -203,6 +208,8 @@ impl Line {
                 }
             }
             // Nobody has heard of this peer yet; a call that is wanted later starts a new one.
+            // For the conversation, not for the line.
+            CallEvent::Digit(_) => {}
             CallEvent::Failed(_) if matches!(self.state, State::Idle | State::Ringing(_)) => self.drop_peer(),
             CallEvent::Failed(reason) => {
                 if self.state == State::Offering || self.state == State::Answering {
@@ -241,6 +248,15 @@ impl Line {
             self.send(Signal::end_call());
             self.reset();
         }
+    }
+
+    /// The agent presses keys, in a call that is up. False: there is none.
+    pub fn dial(&mut self, dial: Dial) -> bool {
+        let up = self.state == State::Up;
+        if up {
+            self.command(CallCommand::Dial(dial));
+        }
+        up
     }
 
     /// The agent will refuse the next call.

@@ -5,7 +5,7 @@ mod receiver;
 mod sender;
 
 pub use crate::audio::jitter::RtpPacket;
-pub use receiver::{Receiver, ReceiverConfig, ReceiverStats};
+pub use receiver::{JitterBuffer, Receiver, ReceiverConfig, ReceiverStats};
 pub use sender::{EncodedPacket, Sender, SenderConfig, SenderStats};
 
 /// Energy and level of sound, as W3C webrtc-stats count them.

@@ -5,6 +5,7 @@ use crate::{
     TICK_SAMPLES,
     audio::{
         codec::{CodecKind, Encoded, Encoder, EncoderConfig, Error, FRAME_SAMPLES},
+        dtmf::{Dial, DialFrame, Dialler},
         level::{Level, Meter},
         process::{Block, ProcessConfig, ProcessStats, Processor},
         source::{Source, SourceState},
@@ -29,6 +30,9 @@ pub struct SenderConfig {
     pub process: ProcessConfig,
     /// The source is a microphone: watch it for silence and clipping.
     pub watch: bool,
+    /// Clock rate in Hz of the telephone events (RFC 4733) that the far end takes; `None`: keys are dialled as tones in
+    /// the sound. Where it is not the codec's, durations are of this clock and timestamps of the codec's.
+    pub telephone_events: Option<u32>,
 }
 
 /// A packet to be sent.
@@ -42,8 +46,10 @@ pub struct EncodedPacket {
     pub timestamp: u32,
     /// How long it lasts, in the same units.
     pub duration: u32,
-    /// First packet after silence that was not sent (RFC 3551 section 4.1).
+    /// First packet after silence that was not sent (RFC 3551 section 4.1), or of a telephone event.
     pub marker: bool,
+    /// A telephone event: it goes out under the payload type of those.
+    pub event: bool,
 }
 
 impl EncodedPacket {
@@ -98,6 +104,8 @@ pub struct Sender {
     notice: Option<MicrophoneNotice>,
     source_loudness: Loudness,
     suppressing: bool,
+    dialler: Dialler,
+    telephone_events: Option<u32>,
     meter: Meter,
     loudness: Loudness,
     stats: SenderStats,
@@ -121,6 +129,8 @@ impl Sender {
             notice: None,
             source_loudness: Loudness::default(),
             suppressing: false,
+            dialler: Dialler::default(),
+            telephone_events: config.telephone_events,
             meter: Meter::default(),
             loudness: Loudness::default(),
             stats: SenderStats::default(),
@@ -159,7 +169,29 @@ impl Sender {
             return None;
         }
         self.filled = 0;
+        let duration = self.encoder.kind().frame_timestamps();
+        let event_duration = self.telephone_events.map_or(duration, |rate| rate / 50);
+        match self.dialler.frame(self.timestamp, event_duration) {
+            DialFrame::Sound => {}
+            // Instead of the sound: the far end plays the tone itself.
+            DialFrame::Key(_, event) if self.telephone_events.is_some() => {
+                self.timestamp = self.timestamp.wrapping_add(duration);
+                let payload = Bytes::copy_from_slice(&event.payload);
+                return Some(self.packet(payload, event.timestamp, duration, event.marker, true));
+            }
+            DialFrame::Key(digit, _) => self.dialler.tone(digit, &mut self.frame),
+        }
         self.encode()
+    }
+
+    /// Dials keys, after those that are being dialled. Mute does not hold them back.
+    pub fn dial(&mut self, dial: Dial) {
+        self.dialler.dial(dial);
+    }
+
+    /// Whether keys are being dialled.
+    pub fn is_dialling(&self) -> bool {
+        self.dialler.is_busy()
     }
 
     /// The 10 ms that the last tick read, as the far end hears them but for the codec: what a recorder keeps.
@@ -260,10 +292,14 @@ impl Sender {
             }
         };
         let marker = std::mem::take(&mut self.suppressing);
+        Some(self.packet(payload, timestamp, duration, marker, false))
+    }
+
+    fn packet(&mut self, payload: Bytes, timestamp: u32, duration: u32, marker: bool, event: bool) -> EncodedPacket {
         let sequence_number = self.sequence_number;
         self.sequence_number = sequence_number.wrapping_add(1);
         self.stats.packets_sent += 1;
         self.stats.bytes_sent += payload.len() as u64;
-        Some(EncodedPacket { payload, sequence_number, timestamp, duration, marker })
+        EncodedPacket { payload, sequence_number, timestamp, duration, marker, event }
     }
 }

@@ -22,11 +22,21 @@ fn call(
     source: Box<dyn Source>,
     config: SenderConfig,
     seconds: f64,
+    network: impl FnMut(u32) -> Option<Duration>,
+) -> (Vec<f32>, SenderStats, ReceiverStats) {
+    call_with(JitterBuffer::Fixed(Duration::from_millis(60)), source, config, seconds, network)
+}
+
+fn call_with(
+    jitter_buffer: JitterBuffer,
+    source: Box<dyn Source>,
+    config: SenderConfig,
+    seconds: f64,
     mut network: impl FnMut(u32) -> Option<Duration>,
 ) -> (Vec<f32>, SenderStats, ReceiverStats) {
     let codec = config.codec;
     let mut sender = Sender::new(source, config).unwrap();
-    let mut receiver = Receiver::new(ReceiverConfig { codec, ..Default::default() }).unwrap();
+    let mut receiver = Receiver::new(ReceiverConfig { codec, jitter_buffer }).unwrap();
     let start = Instant::now();
     let mut flying: Vec<(Instant, RtpPacket)> = Vec::new();
     let (mut played, mut count) = (Vec::new(), 0);

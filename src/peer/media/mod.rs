@@ -6,10 +6,12 @@
 
 mod clock;
 mod notice;
+mod outlet;
 mod session;
 
 pub use clock::MediaClock;
 pub use notice::{NoticeChannel, SoundNotice};
+pub use outlet::{Outlet, send_packets};
 pub use session::{
     DeviceMonitors, MediaConfig, MediaHandle, MediaParts, MediaReport, MediaSession, MediaStats, SoundControls,
 };

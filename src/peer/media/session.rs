@@ -2,6 +2,7 @@ use super::notice::{NoticeChannel, SoundNotice};
 use chatphone_media::TICK_SAMPLES;
 use chatphone_media::audio::codec::{self, CodecKind};
 use chatphone_media::audio::device::{DeviceStats, Monitor};
+use chatphone_media::audio::dtmf::Dial;
 use chatphone_media::audio::file::WavRecorder;
 use chatphone_media::audio::sink::Sink;
 use chatphone_media::audio::source::{Source, SourceState};
@@ -96,6 +97,7 @@ pub struct MediaReport {
 enum Command {
     Packet(CodecKind, RtpPacket, Instant),
     Controls(SoundControls),
+    Dial(Dial),
     Stop(oneshot::Sender<Stopped>),
 }
 
@@ -190,6 +192,7 @@ impl MediaSession {
             match self.commands.try_recv() {
                 Ok(Command::Packet(codec, packet, arrival)) => self.take(codec, packet, arrival),
                 Ok(Command::Controls(controls)) => self.control(controls),
+                Ok(Command::Dial(dial)) => self.sender.dial(dial),
                 Ok(Command::Stop(done)) => {
                     let stats = self.read_stats();
                     self.stats.send_replace(stats);
@@ -287,6 +290,11 @@ impl MediaHandle {
     /// Mutes, holds, sets levels.
     pub fn set_controls(&self, controls: SoundControls) {
         let _ = self.commands.send(Command::Controls(controls));
+    }
+
+    /// Dials keys: as telephone events where the session was made for them, else as tones.
+    pub fn dial(&self, dial: Dial) {
+        let _ = self.commands.send(Command::Dial(dial));
     }
 
     /// The figures, as of at most 100 ms ago; changes wake the receiver.

@@ -5,9 +5,11 @@
 
 mod g711;
 mod g722;
+mod libopus;
 mod opus;
 mod waveform;
 
+pub use self::libopus::OpusError;
 pub use self::opus::{OpusConfig, OpusDecoder, OpusEncoder};
 
 use crate::SAMPLE_RATE;
@@ -166,7 +168,7 @@ pub enum Error {
     },
     /// libopus failed (out of memory, or a bug).
     #[error("opus")]
-    Opus(#[from] ::opus::Error),
+    Opus(#[from] OpusError),
 }
 
 /// What the encoder did with a frame.
@@ -212,6 +214,28 @@ pub trait Decoder: Send {
 
     /// Fills all of `out` with a guess of what was lost, fading out when it goes on.
     fn conceal(&mut self, out: &mut [f32]) -> Result<(), Error>;
+
+    /// How far back `packet` can [`restore`](Self::restore) what was lost before it, in samples. Cheap.
+    fn reach(&mut self, _packet: &[u8]) -> usize {
+        0
+    }
+
+    /// Fills all of `out` with the lost sound that begins `distance` samples before `packet`, from what `packet` says
+    /// about it. If that is nothing, `out` and the decoder are as they were.
+    fn restore(&mut self, _packet: &[u8], _distance: usize, _out: &mut [f32]) -> Result<Restored, Error> {
+        Ok(Restored::No)
+    }
+}
+
+/// Whether [`Decoder::restore`] could restore something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Restored {
+    /// No: the packet says nothing about it.
+    No,
+    /// From a coarse copy (in-band forward error correction).
+    Copy,
+    /// From deep redundancy.
+    Deep,
 }
 
 #[cfg(test)]

@@ -1,9 +1,11 @@
 //! Opus, by libopus.
 
-use super::{CodecKind, Decoder, Encoded, Encoder, Error, FRAME_SAMPLES, MAX_PACKET_SAMPLES};
+use super::{
+    CodecKind, Decoder, Encoded, Encoder, Error, FRAME_SAMPLES, MAX_PACKET_SAMPLES, Restored,
+    libopus::{self, Redundancy, RedundancyDecoder, Setting},
+};
 use crate::SAMPLE_RATE;
 use bytes::Bytes;
-use opus::{Application, Bitrate, Channels, Signal};
 
 /// How to encode Opus.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,11 +20,15 @@ pub struct OpusConfig {
     pub expected_loss: u8,
     /// Discontinuous transmission: silence is not sent.
     pub dtx: bool,
+    /// Deep redundancy (DRED): each packet says so many frames of 10 ms before it once more, in a few bytes; 0..=104,
+    /// 0 is off. It takes its share of the bit rate, more of it the more loss is expected, and none without. A
+    /// receiver that does not know it skips it.
+    pub dred_frames: u8,
 }
 
 impl Default for OpusConfig {
     fn default() -> Self {
-        Self { bitrate: 32_000, complexity: 9, fec: true, expected_loss: 10, dtx: false }
+        Self { bitrate: 32_000, complexity: 9, fec: true, expected_loss: 10, dtx: false, dred_frames: 0 }
     }
 }
 
@@ -32,6 +38,7 @@ impl OpusConfig {
             ("the Opus bitrate", "6000..=510000", i64::from(self.bitrate), 6_000..=510_000),
             ("the Opus complexity", "0..=10", i64::from(self.complexity), 0..=10),
             ("the expected loss", "0..=100", i64::from(self.expected_loss), 0..=100),
+            ("the deep redundancy", "0..=104 frames", i64::from(self.dred_frames), 0..=104),
         ];
         for (what, range, value, allowed) in checks {
             if !allowed.contains(&value) {
@@ -44,7 +51,7 @@ impl OpusConfig {
 
 /// 48 kHz mono, 20 ms frames.
 pub struct OpusEncoder {
-    inner: opus::Encoder,
+    inner: libopus::Encoder,
     dtx: bool,
     /// The other side knows that silence follows.
     announced: bool,
@@ -60,13 +67,18 @@ impl OpusEncoder {
         config.check()?;
         // `Voip` would cut the lows, which a file or a line has on purpose; what a microphone needs is for the
         // processing before the encoder. Told that it is a voice, `Audio` uses the same modes.
-        let mut inner = opus::Encoder::new(SAMPLE_RATE, Channels::Mono, Application::Audio)?;
-        inner.set_signal(Signal::Voice)?;
-        inner.set_bitrate(Bitrate::Bits(config.bitrate as i32))?;
-        inner.set_complexity(config.complexity.into())?;
-        inner.set_inband_fec(config.fec)?;
-        inner.set_packet_loss_perc(config.expected_loss.into())?;
-        inner.set_dtx(config.dtx)?;
+        let mut inner = libopus::Encoder::new()?;
+        for setting in [
+            Setting::VoiceSignal,
+            Setting::Bitrate(config.bitrate as i32),
+            Setting::Complexity(config.complexity.into()),
+            Setting::InbandFec(config.fec),
+            Setting::PacketLossPercent(config.expected_loss.into()),
+            Setting::Dtx(config.dtx),
+            Setting::DredDuration(config.dred_frames.into()),
+        ] {
+            inner.set(setting)?;
+        }
         Ok(Self { inner, dtx: config.dtx, announced: false, buffer: [0; Self::MAX_PACKET] })
     }
 }
@@ -80,7 +92,7 @@ impl Encoder for OpusEncoder {
         if frame.len() != FRAME_SAMPLES {
             return Err(Error::FrameSize(frame.len()));
         }
-        let length = self.inner.encode_float(frame, &mut self.buffer)?;
+        let length = self.inner.encode(frame, &mut self.buffer)?;
         // libopus says "need not be transmitted" with a packet of two bytes or less. The first of them is sent all
         // the same: without it, a receiver cannot tell silence from loss.
         let silent = self.dtx && length <= 2;
@@ -92,22 +104,75 @@ impl Encoder for OpusEncoder {
     }
 
     fn set_expected_loss(&mut self, percent: u8) -> Result<(), Error> {
-        Ok(self.inner.set_packet_loss_perc(percent.min(100).into())?)
+        Ok(self.inner.set(Setting::PacketLossPercent(percent.min(100).into()))?)
     }
 }
 
-/// Decodes to 48 kHz mono, whatever rate and channels the sender chose.
+/// Decodes to 48 kHz mono, whatever rate and channels the sender chose. What is lost is concealed by libopus's neural
+/// network, or restored from what later packets say about it.
 pub struct OpusDecoder {
-    inner: opus::Decoder,
+    inner: libopus::Decoder,
+    /// None until a packet carries any.
+    dred: Option<Dred>,
+}
+
+/// Deep redundancy of the packet looked at last.
+struct Dred {
+    decoder: RedundancyDecoder,
+    redundancy: Redundancy,
+    /// The packet that `redundancy` was read from.
+    packet: Vec<u8>,
+    /// From how many samples before it to how many there is any.
+    range: (usize, usize),
 }
 
 impl OpusDecoder {
     /// libopus conceals and recovers in multiples of 2.5 ms only.
     const STEP: usize = 120;
 
+    /// Neural concealment, and nothing of what costs as much on packets that come.
+    const COMPLEXITY: u8 = 5;
+
+    /// The most that libopus carries of it: 1.04 s.
+    const MAX_DRED: usize = 104 * SAMPLE_RATE as usize / 100;
+
     /// A decoder that has heard nothing yet.
     pub fn new() -> Result<Self, Error> {
-        Ok(Self { inner: opus::Decoder::new(SAMPLE_RATE, Channels::Mono)? })
+        Ok(Self { inner: libopus::Decoder::new(Self::COMPLEXITY)?, dred: None })
+    }
+
+    /// How far back the deep redundancy of `packet` goes, in samples; 0 without.
+    fn dred_reach(&mut self, packet: &[u8]) -> Result<usize, Error> {
+        if !has_padding(packet) {
+            return Ok(0);
+        }
+        let dred = match &mut self.dred {
+            Some(dred) => dred,
+            none => none.insert(Dred {
+                decoder: RedundancyDecoder::new()?,
+                redundancy: Redundancy::new()?,
+                packet: Vec::new(),
+                range: (0, 0),
+            }),
+        };
+        dred.packet.clear();
+        let (reach, _) = dred.decoder.parse(&mut dred.redundancy, packet, Self::MAX_DRED, true)?;
+        Ok(reach)
+    }
+
+    fn restore_dred(&mut self, packet: &[u8], distance: usize, out: &mut [f32]) -> Result<bool, Error> {
+        let Some(dred) = &mut self.dred else { return Ok(false) };
+        if dred.packet != packet {
+            dred.packet.clear();
+            dred.range = dred.decoder.parse(&mut dred.redundancy, packet, Self::MAX_DRED, false)?;
+            dred.packet.extend_from_slice(packet);
+        }
+        let (from, to) = dred.range;
+        if distance > from || distance < to + out.len() {
+            return Ok(false);
+        }
+        self.inner.restore(&dred.redundancy, distance, out)?;
+        Ok(true)
     }
 
     fn check_fill(out: &[f32]) -> Result<(), Error> {
@@ -136,7 +201,7 @@ impl Decoder for OpusDecoder {
     fn decode(&mut self, packet: &[u8], out: &mut [f32]) -> Result<usize, Error> {
         let samples = self.packet_samples(packet)?;
         let Some(out) = out.get_mut(..samples) else { return Err(Error::FrameSize(out.len())) };
-        self.inner.decode_float(packet, out, false).map_err(|_| Self::malformed(packet))
+        self.inner.decode(packet, out, false).map_err(|_| Self::malformed(packet))
     }
 
     fn decode_fec(&mut self, next_packet: &[u8], out: &mut [f32]) -> Result<bool, Error> {
@@ -145,15 +210,43 @@ impl Decoder for OpusDecoder {
             self.conceal(out)?;
             return Ok(false);
         }
-        self.inner.decode_float(next_packet, out, true).map_err(|_| Self::malformed(next_packet))?;
+        self.inner.decode(next_packet, out, true).map_err(|_| Self::malformed(next_packet))?;
         Ok(true)
     }
 
     fn conceal(&mut self, out: &mut [f32]) -> Result<(), Error> {
         Self::check_fill(out)?;
-        self.inner.decode_float(&[], out, false)?;
+        self.inner.decode(&[], out, false)?;
         Ok(())
     }
+
+    fn reach(&mut self, packet: &[u8]) -> usize {
+        self.dred_reach(packet).unwrap_or(0).max(copied(packet))
+    }
+
+    fn restore(&mut self, packet: &[u8], distance: usize, out: &mut [f32]) -> Result<Restored, Error> {
+        Self::check_fill(out)?;
+        if distance == out.len() && distance == copied(packet) {
+            self.inner.decode(packet, out, true).map_err(|_| Self::malformed(packet))?;
+            return Ok(Restored::Copy);
+        }
+        let restored = self.restore_dred(packet, distance, out).map_err(|_| Self::malformed(packet))?;
+        Ok(if restored { Restored::Deep } else { Restored::No })
+    }
+}
+
+/// Samples of which a packet holds a copy: the length of one of its frames.
+fn copied(packet: &[u8]) -> usize {
+    match has_fec(packet) {
+        true => opus::packet::get_samples_per_frame(packet, SAMPLE_RATE).unwrap_or(0),
+        false => 0,
+    }
+}
+
+/// Whether a packet has padding, in which extensions such as deep redundancy travel: only packets of code 3 do (RFC 6716
+/// section 3.2.5).
+fn has_padding(packet: &[u8]) -> bool {
+    packet.len() > 2 && packet[0] & 3 == 3 && packet[1] & 0x40 != 0
 }
 
 /// Whether a packet holds a copy of the frame before it: the LBRR flag of its first SILK frame (RFC 6716 section

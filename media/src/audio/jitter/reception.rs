@@ -57,6 +57,9 @@ struct Stream {
     seen: u128,
     jitter: f64,
     transit: Option<Transit>,
+    /// The next to be judged lost or not.
+    settled: i64,
+    losses: Vec<usize>,
 }
 
 struct Transit {
@@ -69,6 +72,9 @@ impl Reception {
     /// few more than the 100 behind).
     const MAX_DROPOUT: i64 = 3000;
     const MAX_MISORDER: i64 = 100;
+
+    /// A packet so far behind the newest is lost for good.
+    const SETTLED: i64 = 16;
 
     pub fn new(clock_rate: u32) -> Self {
         Self {
@@ -116,6 +122,11 @@ impl Reception {
         }
     }
 
+    /// The packets judged lost since the last call: for each, how far behind it the next one is that came.
+    pub fn take_losses(&mut self) -> Vec<usize> {
+        self.stream.as_mut().map(|stream| std::mem::take(&mut stream.losses)).unwrap_or_default()
+    }
+
     pub fn stats(&self) -> ReceptionStats {
         let Some(stream) = &self.stream else { return self.past };
         let expected = stream.newest - stream.base + 1;
@@ -140,6 +151,8 @@ impl Reception {
             seen: 1,
             jitter: 0.0,
             transit: Some(Transit { arrival, timestamp: packet.timestamp }),
+            settled: number + 1,
+            losses: Vec::new(),
         });
         Arrival::Restart { sequence: Sequence { number, newest: true } }
     }
@@ -151,12 +164,28 @@ impl Stream {
         if ahead > 0 {
             self.seen = self.seen.checked_shl(ahead as u32).unwrap_or(0) | 1;
             self.newest += ahead;
+            self.settle();
             return true;
         }
         let bit = 1u128 << (-ahead as u32);
         let new = self.seen & bit == 0;
         self.seen |= bit;
         new
+    }
+
+    /// Judges what is so far back that it will not come any more.
+    fn settle(&mut self) {
+        let until = self.newest - Reception::SETTLED;
+        self.settled = self.settled.max(until - 64);
+        while self.settled < until {
+            let back = (self.newest - self.settled) as u32;
+            let missing = self.seen >> back & 1 == 0;
+            let next = (1..back).find(|&distance| self.seen >> (back - distance) & 1 == 1);
+            if let (true, Some(distance)) = (missing, next) {
+                self.losses.push(distance as usize);
+            }
+            self.settled += 1;
+        }
     }
 
     /// RFC 3550 appendix A.8, on differences, so that no common clock is needed.

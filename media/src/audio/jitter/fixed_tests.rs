@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used)]
 use super::*;
+use bytes::Bytes;
 use proptest::prelude::*;
 
 const FRAME: u32 = 960;

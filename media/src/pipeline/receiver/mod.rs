@@ -1,0 +1,256 @@
+//! From packets to sound.
+
+mod adaptive;
+mod fixed;
+mod output;
+mod stats;
+mod tempo;
+
+pub use stats::ReceiverStats;
+
+use super::{Loudness, RtpPacket};
+use crate::{
+    SAMPLE_RATE, TICK_SAMPLES,
+    audio::{
+        codec::{CodecKind, Decoder, Error, MAX_PACKET_SAMPLES, Restored},
+        jitter::{AdaptiveConfig, ReceptionStats},
+        level::{Level, Meter},
+    },
+};
+use adaptive::AdaptivePlayout;
+use fixed::FixedPlayout;
+use std::time::{Duration, Instant};
+
+/// How packets wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JitterBuffer {
+    /// The fastest packets for this long, 0..=1 s.
+    Fixed(Duration),
+    /// As long as the network asks for.
+    Adaptive(AdaptiveConfig),
+}
+
+impl Default for JitterBuffer {
+    fn default() -> Self {
+        Self::Adaptive(AdaptiveConfig::default())
+    }
+}
+
+/// How a [`Receiver`] works.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ReceiverConfig {
+    /// What the packets hold.
+    pub codec: CodecKind,
+    /// How they wait.
+    pub jitter_buffer: JitterBuffer,
+}
+
+/// Puts packets in order, decodes them, fills the holes.
+pub struct Receiver {
+    codec: Codec,
+    playout: Playout,
+    meter: Meter,
+    loudness: Loudness,
+}
+
+enum Playout {
+    Fixed(FixedPlayout),
+    Adaptive(Box<AdaptivePlayout>),
+}
+
+/// The decoder and what every playout does with it.
+struct Codec {
+    decoder: Box<dyn Decoder>,
+    scratch: Vec<f32>,
+    /// Samples concealed since the last real one.
+    concealed_run: usize,
+    /// The last packet said that silence follows (Opus: two bytes or less).
+    silence_announced: bool,
+    stats: ReceiverStats,
+}
+
+impl Receiver {
+    /// A receiver that has heard nothing.
+    ///
+    /// # Errors
+    /// When the codec cannot be set up.
+    pub fn new(config: ReceiverConfig) -> Result<Self, Error> {
+        let clock_rate = config.codec.clock_rate();
+        Ok(Self {
+            codec: Codec::new(config.codec.decoder()?),
+            playout: match config.jitter_buffer {
+                JitterBuffer::Fixed(delay) => Playout::Fixed(FixedPlayout::new(clock_rate, delay)),
+                JitterBuffer::Adaptive(config) => Playout::Adaptive(Box::new(AdaptivePlayout::new(clock_rate, config))),
+            },
+            meter: Meter::default(),
+            loudness: Loudness::default(),
+        })
+    }
+
+    /// Takes a packet that came from the network at `arrival`.
+    pub fn push(&mut self, packet: RtpPacket, arrival: Instant) {
+        let codec = &mut self.codec;
+        let Ok(samples) = codec.decoder.packet_samples(&packet.payload) else {
+            codec.stats.malformed += 1;
+            return;
+        };
+        codec.stats.first_packet.get_or_insert(arrival);
+        codec.stats.bytes_received += packet.payload.len() as u64;
+        match &mut self.playout {
+            Playout::Fixed(playout) => playout.push(codec, packet, samples, arrival),
+            Playout::Adaptive(playout) => playout.push(codec, packet, samples, arrival),
+        }
+    }
+
+    /// Fills `out` with the next 10 ms. To be called every [`crate::TICK`]; `now` is when, on the clock of the
+    /// packets' arrivals.
+    pub fn pull(&mut self, out: &mut [f32; TICK_SAMPLES], now: Instant) {
+        match &mut self.playout {
+            Playout::Fixed(playout) => playout.pull(&mut self.codec, out, now),
+            Playout::Adaptive(playout) => playout.pull(&mut self.codec, out, now),
+        }
+        for sample in out.iter_mut() {
+            // Whatever a packet made the decoder say, a device must not hear it.
+            *sample = if sample.is_finite() { sample.clamp(-1.5, 1.5) } else { 0.0 };
+        }
+        if self.codec.stats.first_packet.is_some() {
+            self.codec.stats.total_samples_received += TICK_SAMPLES as u64;
+        }
+        self.meter.add(out);
+        self.loudness.add(out);
+    }
+
+    /// The level of what was pulled since the last call of this.
+    pub fn take_level(&mut self) -> Level {
+        self.meter.take()
+    }
+
+    /// The codec.
+    pub fn codec(&self) -> CodecKind {
+        self.codec.decoder.kind()
+    }
+
+    /// What happened so far.
+    pub fn stats(&self) -> ReceiverStats {
+        let (reception, discarded): (ReceptionStats, u64) = match &self.playout {
+            Playout::Fixed(playout) => playout.counts(),
+            Playout::Adaptive(playout) => playout.counts(),
+        };
+        ReceiverStats {
+            packets_received: reception.packets_received,
+            packets_lost: reception.packets_lost,
+            packets_discarded: discarded,
+            duplicates: reception.duplicates,
+            jitter: reception.jitter.as_secs_f64(),
+            total_audio_energy: self.loudness.total_energy,
+            audio_level: self.loudness.level(),
+            ..self.codec.stats
+        }
+    }
+}
+
+/// What a packet turned out to be.
+enum Decoded {
+    /// So many samples, in `scratch`.
+    Samples(usize),
+    /// Its head was right and its body is not: as good as lost. It should have lasted so many samples.
+    Malformed(usize),
+}
+
+impl Codec {
+    /// Concealed sound whose peak is below this counts as silence: -60 dBFS.
+    const SILENT: f32 = 0.001;
+
+    /// Concealment fades out between these, in samples: what goes on for longer is a guess nobody wants to hear.
+    const FADE: std::ops::Range<usize> = 9_600..24_000;
+
+    fn new(decoder: Box<dyn Decoder>) -> Self {
+        Self {
+            decoder,
+            scratch: vec![0.0; MAX_PACKET_SAMPLES],
+            concealed_run: 0,
+            silence_announced: false,
+            stats: ReceiverStats::default(),
+        }
+    }
+
+    /// Samples in one RTP clock unit.
+    fn unit(&self) -> usize {
+        self.decoder.kind().samples_per_timestamp() as usize
+    }
+
+    fn decode(&mut self, payload: &[u8], now: Instant) -> Decoded {
+        match self.decoder.decode(payload, &mut self.scratch) {
+            Ok(samples) if samples > 0 => {
+                self.silence_announced = self.decoder.kind() == CodecKind::Opus && payload.len() <= 2;
+                self.concealed_run = 0;
+                self.stats.first_audio.get_or_insert(now);
+                Decoded::Samples(samples)
+            }
+            _ => {
+                self.stats.malformed += 1;
+                Decoded::Malformed(self.decoder.packet_samples(payload).unwrap_or(0).max(1))
+            }
+        }
+    }
+
+    /// Restores `samples` of lost sound that begin `distance` samples before `packet`, into `scratch`. False: the packet
+    /// says nothing about them, and nothing has happened.
+    fn restore(&mut self, packet: &[u8], distance: usize, samples: usize) -> bool {
+        let out = &mut self.scratch[..whole_steps(samples)];
+        let restored = self.decoder.restore(packet, distance, out).unwrap_or(Restored::No);
+        if restored == Restored::No {
+            return false;
+        }
+        self.concealed_run = 0;
+        self.stats.fec_packets_received += 1;
+        self.stats.dred_packets_received += u64::from(restored == Restored::Deep);
+        true
+    }
+
+    /// Lets the decoder fill `samples` of `scratch` with a guess, or with comfort noise.
+    fn generate(&mut self, samples: usize) {
+        let out = &mut self.scratch[..whole_steps(samples)];
+        if self.decoder.conceal(out).is_err() {
+            out.fill(0.0);
+        }
+    }
+
+    /// Fills `samples` of `scratch` with a guess of what was lost, and counts it.
+    fn conceal(&mut self, samples: usize) {
+        self.generate(samples);
+        self.count_concealed(samples);
+    }
+
+    /// `samples` of `scratch` are a guess: fades and counts them.
+    fn count_concealed(&mut self, samples: usize) {
+        // Silence that was announced is no loss.
+        if self.silence_announced {
+            return;
+        }
+        let made = &mut self.scratch[..samples];
+        if self.concealed_run == 0 {
+            self.stats.concealment_events += 1;
+        }
+        fade(made, self.concealed_run, Self::FADE);
+        self.concealed_run += samples;
+        self.stats.concealed_samples += samples as u64;
+        if made.iter().all(|sample| sample.abs() < Self::SILENT) {
+            self.stats.silent_concealed_samples += samples as u64;
+        }
+    }
+}
+
+/// Fades `samples`, the first of which is number `from`, linearly to nothing over `range`.
+fn fade(samples: &mut [f32], from: usize, range: std::ops::Range<usize>) {
+    for (n, sample) in samples.iter_mut().enumerate() {
+        let left = range.end.saturating_sub(from + n) as f32 / range.len() as f32;
+        *sample *= left.min(1.0);
+    }
+}
+
+/// Rounded up to 2.5 ms: codecs conceal in whole steps.
+fn whole_steps(samples: usize) -> usize {
+    let step = SAMPLE_RATE as usize / 400;
+    (samples.div_ceil(step) * step).min(MAX_PACKET_SAMPLES)
+}
