@@ -63,10 +63,10 @@ pub enum PhoneEvent {
     },
     /// Of the call.
     Call(CallEvent),
-    /// The agent pressed a key of the telephone.
-    Digit(Digit),
     /// Of the call's sound: devices that come and go, a silent microphone.
     Sound(SoundNotice),
+    /// The agent pressed a key of the telephone.
+    Digit(Digit),
     /// A call is over and everything about it is known.
     CallReport(Box<CallReport>),
 }
@@ -81,11 +81,11 @@ enum Command {
     Decline(String),
     HangUp,
     Mute(bool),
-    Dial(Dial),
-    Stats(oneshot::Sender<Option<CallStats>>),
     Hold(bool),
     MicrophoneGain(f32),
     SpeakerGain(f32),
+    Dial(Dial),
+    Stats(oneshot::Sender<Option<CallStats>>),
     Disconnect,
     End,
     ShutDown,
@@ -140,18 +140,6 @@ impl Phone {
         self.command(Command::Mute(muted));
     }
 
-    /// The figures of the running call, at most a second old; `None` without one.
-    pub async fn call_stats(&self) -> Option<CallStats> {
-        let (answer, stats) = oneshot::channel();
-        self.command(Command::Stats(answer));
-        stats.await.ok().flatten()
-    }
-
-    /// Dials keys in the call: as telephone events (RFC 4733), or as tones where the agent's side takes none.
-    pub fn dial(&self, dial: Dial) {
-        self.command(Command::Dial(dial));
-    }
-
     /// Holds the call on this side: silence is sent and nothing is played. The far end is not told.
     pub fn set_held(&self, held: bool) {
         self.command(Command::Hold(held));
@@ -165,6 +153,18 @@ impl Phone {
     /// Sets the level of what is played, in dB beside what the far end sends.
     pub fn set_speaker_gain(&self, db: f32) {
         self.command(Command::SpeakerGain(db));
+    }
+
+    /// The figures of the running call, at most a second old; `None` without one.
+    pub async fn call_stats(&self) -> Option<CallStats> {
+        let (answer, stats) = oneshot::channel();
+        self.command(Command::Stats(answer));
+        stats.await.ok().flatten()
+    }
+
+    /// Dials keys in the call: as telephone events (RFC 4733), or as tones where the agent's side takes none.
+    pub fn dial(&self, dial: Dial) {
+        self.command(Command::Dial(dial));
     }
 
     /// Ends the conversation; the session stays open under the scenario.

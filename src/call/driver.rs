@@ -29,10 +29,10 @@ pub enum CallNotice {
     },
     /// Tell the front end.
     Event(CallEvent),
-    /// The far end pressed a key (RFC 4733).
-    Digit(Digit),
     /// Tell the front end of the call's sound: devices that come and go, a silent microphone.
     Sound(SoundNotice),
+    /// The far end pressed a key (RFC 4733).
+    Digit(Digit),
     /// A call is over and everything about it is known: comes once, some time after [`CallEvent::Ended`].
     Report(Box<CallReport>),
 }
@@ -240,23 +240,18 @@ impl CallDriver {
         let (times, party_id) = (*self.machine.times(), self.party_id.take());
         let (peer, sound) = (self.peer.take(), self.setup.sound.of_call(self.calls));
         self.closing.spawn(async move {
-            let Closed { stats, problems } = close(peer, tone).await;
+            let Closed { stats, problems } = match peer {
+                Some(peer) => peer.close().await,
+                None => Closed::default(),
+            };
+            // A tone that tells of the end is heard first: the process may end with the report.
+            if tone {
+                tokio::time::sleep(END_TONE).await;
+            }
             // Without a codec there was no sound to record.
             let (recording, recording_both) =
                 if stats.codec.is_some() { (sound.record, sound.record_both) } else { (None, None) };
             CallReport { end, times, party_id, stats, recording, recording_both, problems }
         });
     }
-}
-
-/// Closes what a call had. A tone that tells of its end is heard first: the process may end with the report.
-async fn close(peer: Option<PeerTask>, tone: bool) -> Closed {
-    let closed = match peer {
-        Some(peer) => peer.close().await,
-        None => Closed::default(),
-    };
-    if tone {
-        tokio::time::sleep(END_TONE).await;
-    }
-    closed
 }

@@ -66,8 +66,8 @@ fn as_text(event: &PhoneEvent, state: &PhoneState) -> Option<(&'static str, Stri
                 CallEvent::Ended(end) => format!("{}: {}", end.outcome, end.reason),
             },
         ),
-        PhoneEvent::Digit(digit) => ("call", format!("the agent pressed {digit}")),
         PhoneEvent::Sound(notice) => ("sound", notice.to_string()),
+        PhoneEvent::Digit(digit) => ("call", format!("the agent pressed {digit}")),
         PhoneEvent::CallReport(_) | PhoneEvent::Signaling { .. } => return None,
     })
 }
@@ -143,10 +143,10 @@ fn as_json(event: &PhoneEvent, state: &PhoneState) -> Option<Value> {
             CallEvent::DeclinedBusy { party_id } => json!({"event": "call_declined_busy", "party_id": party_id}),
             CallEvent::Ended(end) => json!({"event": "call_ended", "outcome": end.outcome, "reason": end.reason}),
         },
-        PhoneEvent::Digit(digit) => json!({"event": "dtmf_received", "digit": digit.to_string()}),
         PhoneEvent::Sound(notice) => {
             json!({"event": "sound", "notice": notice, "message": notice.to_string()})
         }
+        PhoneEvent::Digit(digit) => json!({"event": "dtmf_received", "digit": digit.to_string()}),
         PhoneEvent::CallReport(_) => return None,
     })
 }

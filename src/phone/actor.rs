@@ -112,6 +112,10 @@ impl Actor {
             Command::Accept => self.call.handle(Input::Accept),
             Command::Decline(reason) => self.call.handle(Input::Decline { reason }),
             Command::HangUp => self.call.handle(Input::HangUp),
+            Command::Mute(muted) => self.control(|controls| controls.muted = muted),
+            Command::Hold(held) => self.control(|controls| controls.held = held),
+            Command::MicrophoneGain(db) => self.control(|controls| controls.microphone_gain_db = db),
+            Command::SpeakerGain(db) => self.control(|controls| controls.speaker_gain_db = db),
             Command::Dial(dial) => {
                 if !self.call.dial(dial) {
                     tracing::warn!("there is no call to dial in");
@@ -119,10 +123,6 @@ impl Actor {
             }
             // Who asked may have gone.
             Command::Stats(answer) => drop(answer.send(self.call.stats())),
-            Command::Mute(muted) => self.control(|controls| controls.muted = muted),
-            Command::Hold(held) => self.control(|controls| controls.held = held),
-            Command::MicrophoneGain(db) => self.control(|controls| controls.microphone_gain_db = db),
-            Command::SpeakerGain(db) => self.control(|controls| controls.speaker_gain_db = db),
             Command::Disconnect => self.chat.command(chat::Command::Disconnect),
             Command::End => {
                 self.call.handle(Input::HangUp);
@@ -205,8 +205,8 @@ impl Actor {
                 self.chat.command(chat::Command::Signal { party_id, signal });
             }
             CallNotice::Event(event) => self.tell(PhoneEvent::Call(event)),
-            CallNotice::Digit(digit) => self.tell(PhoneEvent::Digit(digit)),
             CallNotice::Sound(notice) => self.tell(PhoneEvent::Sound(notice)),
+            CallNotice::Digit(digit) => self.tell(PhoneEvent::Digit(digit)),
             CallNotice::Report(report) => self.tell(PhoneEvent::CallReport(report)),
         }
     }

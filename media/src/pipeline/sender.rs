@@ -26,13 +26,13 @@ pub struct SenderConfig {
     pub initial_sequence_number: Option<u16>,
     /// The first packet's timestamp; random if none.
     pub initial_timestamp: Option<u32>,
-    /// Clock rate in Hz of the telephone events (RFC 4733) that the far end takes; `None`: keys are dialled as tones in
-    /// the sound. Where it is not the codec's, durations are of this clock and timestamps of the codec's.
-    pub telephone_events: Option<u32>,
     /// What is done to the source's sound before it is encoded.
     pub process: ProcessConfig,
     /// The source is a microphone: watch it for silence and clipping.
     pub watch: bool,
+    /// Clock rate in Hz of the telephone events (RFC 4733) that the far end takes; `None`: keys are dialled as tones in
+    /// the sound. Where it is not the codec's, durations are of this clock and timestamps of the codec's.
+    pub telephone_events: Option<u32>,
 }
 
 /// A packet to be sent.

@@ -83,6 +83,10 @@ impl Conversation {
                 self.phone.set_muted(muted);
                 self.notice(if muted { "you are muted" } else { "you can be heard" });
             }
+            Command::Hold(held) => {
+                self.phone.set_held(held);
+                self.notice(if held { "the call is on hold: nothing is sent or played" } else { "the call goes on" });
+            }
             Command::Dial(_) if self.phase() == Phase::Idle => self.problem("there is no call"),
             Command::Dial(keys) => self.phone.dial(keys),
             Command::Disconnect => {

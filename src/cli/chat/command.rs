@@ -23,6 +23,8 @@ pub const COMMANDS: &[(&str, &str, &str)] = &[
     ("/dtmf", "KEYS", "press keys in the call: 0-9, *, #, A-D; w is a pause of half a second"),
     ("/mute", "", "silence your side of the call"),
     ("/unmute", "", "be heard again"),
+    ("/hold", "", "send and play nothing; the other side is not told"),
+    ("/resume", "", "go on after /hold"),
     ("/stats", "", "show the figures of the call"),
     ("/save", "[FILE_ID] [DIR]", "save a file of the chat, the last one by default"),
     ("/photo", "[DIR]", "save the agent's photo"),
@@ -88,6 +90,8 @@ pub enum Command {
     HangUp,
     /// Silence this side, or (false) be heard again.
     Mute(bool),
+    /// Put the call on hold on this side, or (false) go on with it.
+    Hold(bool),
     /// Press keys in the call.
     Dial(Dial),
     /// End the conversation.
@@ -199,6 +203,8 @@ fn command(name: &str, rest: &str) -> Result<Command, &'static str> {
         "/dtmf" => rest.parse().map(Command::Dial).map_err(|_| "keys are 0-9, *, #, A-D, and w for a pause"),
         "/mute" => bare(Command::Mute(true)),
         "/unmute" => bare(Command::Mute(false)),
+        "/hold" => bare(Command::Hold(true)),
+        "/resume" => bare(Command::Hold(false)),
         "/stats" => bare(Command::Stats),
         "/save" => match words(rest)? {
             words if words.len() > 2 => Err(TOO_MANY),

@@ -97,8 +97,8 @@ pub struct MediaReport {
 enum Command {
     Packet(CodecKind, RtpPacket, Instant),
     Event(RtpPacket),
-    Dial(Dial),
     Controls(SoundControls),
+    Dial(Dial),
     Stop(oneshot::Sender<Stopped>),
 }
 
@@ -193,8 +193,8 @@ impl MediaSession {
             match self.commands.try_recv() {
                 Ok(Command::Packet(codec, packet, arrival)) => self.take(codec, packet, arrival),
                 Ok(Command::Event(packet)) => self.receiver.push_event(&packet),
-                Ok(Command::Dial(dial)) => self.sender.dial(dial),
                 Ok(Command::Controls(controls)) => self.control(controls),
+                Ok(Command::Dial(dial)) => self.sender.dial(dial),
                 Ok(Command::Stop(done)) => {
                     let stats = self.read_stats();
                     self.stats.send_replace(stats);
