@@ -3,7 +3,7 @@
 CARGO ?= cargo
 DEMO_OUT ?= demo-out
 
-.PHONY: demo test lint bench-setup deps build help
+.PHONY: demo test lint bench-setup bench-sound deps build help
 
 help: ## What can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -31,3 +31,6 @@ lint: deps ## Formatting, clippy, documentation, licences (with cargo-deny, wher
 bench-setup: deps ## 20 calls on loopback: setup times, CPU, memory
 	@$(CARGO) build --release --quiet
 	@python3 scripts/bench_setup.py
+
+bench-sound: deps ## The sound over bad networks, scored, in virtual time: about 5 minutes
+	@scripts/bench-sound

@@ -22,6 +22,10 @@ const MS: fn(u64) -> Duration = Duration::from_millis;
 /// Silence between two clips, in samples.
 const PAUSE: usize = 24_000;
 
+/// What a sender with deep redundancy sends, in bit/s, and how far back it goes, in frames of 10 ms.
+const DRED_BITRATE: u32 = 52_000;
+const DRED_FRAMES: u8 = 12;
+
 struct Clip {
     name: String,
     start: usize,
@@ -128,15 +132,17 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// The sender as the far end's reports would have set it.
+/// The sender as the far end's reports would have set it: it knows the loss. With deep redundancy, it takes the bits for
+/// it on top, and asks for three times the protection: libopus gives such redundancy no bits at low loss.
 fn sender(loss: u8, dred: bool) -> SenderConfig {
-    let env = |name: &str, default: u32| std::env::var(name).ok().and_then(|v| v.parse().ok()).unwrap_or(default);
-    let loss = (u32::from(loss) * env("LAB_SCALE", 100) / 100).min(100) as u8;
-    let opus = OpusConfig { expected_loss: loss, bitrate: env("LAB_BITRATE", 32_000), ..OpusConfig::default() };
-    let opus = if dred {
-        OpusConfig { dred_frames: env("LAB_DRED", 40) as u8, fec: env("LAB_FEC", 1) == 1, ..opus }
-    } else {
-        opus
+    let opus = match dred {
+        false => OpusConfig { expected_loss: loss, ..OpusConfig::default() },
+        true => OpusConfig {
+            expected_loss: loss.saturating_mul(3).min(100),
+            bitrate: DRED_BITRATE,
+            dred_frames: DRED_FRAMES,
+            ..OpusConfig::default()
+        },
     };
     SenderConfig { encoder: EncoderConfig { opus }, ..SenderConfig::default() }
 }

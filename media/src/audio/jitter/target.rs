@@ -20,7 +20,13 @@ impl Default for AdaptiveConfig {
 
 /// What missing a packet costs, in milliseconds of delay: the delay aimed at is where one more millisecond no longer
 /// saves as much.
-const MISS_COST: f64 = 2500.0;
+const MISS_COST: f64 = 3000.0;
+
+/// At this delay, in milliseconds, one more costs twice as much as the first.
+const DEAR: f64 = 200.0;
+
+/// Added to what is needed, in milliseconds: the clocks of the two sides drift, and timers are late.
+const MARGIN: f64 = 3.0;
 
 /// At most this share of packets may come too late, whatever it costs.
 const MAX_LATE: f32 = 0.05;
@@ -31,8 +37,13 @@ const START: f64 = 15.0;
 /// So many packets, and it is known.
 const KNOWN: f32 = 25.0;
 
-/// What is counted loses half its weight in about 3.5 s.
-const KEEP_PER_SECOND: f64 = 0.82;
+/// What is counted loses half its weight in about 8 s.
+const KEEP_PER_SECOND: f64 = 0.917;
+
+/// The target falls no faster than this, in milliseconds a second, and not for less than that, in milliseconds: it
+/// rises at once, and what it went up for may come again.
+const FALL_PER_SECOND: f64 = 5.0;
+const FALL_FROM: f64 = 6.0;
 
 /// Losses are remembered for longer, by their half-life of about 30 s: going back and forth is heard more than waiting.
 const KEEP_LOSSES_PER_SECOND: f64 = 0.977;
@@ -65,7 +76,9 @@ pub struct DelayTarget {
     peaks: Peaks,
     last: Option<(f64, f64)>,
     in_stall: bool,
+    falling: bool,
     since_choice: u32,
+    chosen_at: f64,
     base: f64,
     target: f64,
     without_peaks: f64,
@@ -100,7 +113,9 @@ impl DelayTarget {
             peaks: Peaks::default(),
             last: None,
             in_stall: false,
+            falling: false,
             since_choice: 0,
+            chosen_at: 0.0,
             base: 0.0,
             target: 0.0,
             without_peaks: 0.0,
@@ -214,7 +229,7 @@ impl DelayTarget {
                 let out_of_reach = distance > self.reach + 1.0;
                 missed += rate * if out_of_reach { 1.0 } else { f64::from(tail.later(bin, distance)) };
             }
-            let cost = delay + MISS_COST * missed;
+            let cost = delay * (1.0 + delay / (2.0 * DEAR)) + MISS_COST * missed;
             if late <= MAX_LATE && cost < best_cost {
                 (best, best_cost) = (delay, cost);
             }
@@ -226,10 +241,18 @@ impl DelayTarget {
         if self.histogram.weight() < KNOWN {
             best = best.max(START);
         }
+        let elapsed = (now - self.chosen_at).clamp(0.0, 1_000.0) / 1_000.0;
+        self.chosen_at = now;
         self.base = base;
         self.without_peaks = spread.min(most);
         let floor = self.config.min_delay.as_secs_f64() * 1000.0;
-        self.target = best.max(self.peaks.needed(now)).max(floor).min(most);
+        let wanted = (best + MARGIN).max(self.peaks.needed(now)).max(floor).min(most);
+        if wanted >= self.target {
+            self.target = wanted;
+        } else if self.target - wanted > FALL_FROM || self.falling {
+            self.target = wanted.max(self.target - FALL_PER_SECOND * elapsed);
+        }
+        self.falling = self.target > wanted && (self.falling || self.target - wanted > FALL_FROM);
     }
 }
 
@@ -262,5 +285,73 @@ impl Peaks {
             return 0.0;
         }
         recent().map(|pair| pair[0].1.max(pair[1].1)).fold(0.0, f64::max)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Packets of 20 ms, each late by what `late` says, lost where that is none. Says the target after each.
+    fn target(count: u32, reach: f64, mut late: impl FnMut(u32) -> Option<f64>) -> DelayTarget {
+        let mut target = DelayTarget::new(AdaptiveConfig::default());
+        let mut lost = 0;
+        for n in 0..count {
+            let timestamp = f64::from(n) * 20.0;
+            let Some(late) = late(n) else {
+                lost += 1;
+                continue;
+            };
+            (1..=std::mem::take(&mut lost)).for_each(|distance| target.observe_loss(distance));
+            target.observe(Observed { arrival: timestamp + 1_000.0 + late, timestamp, duration: 20.0, reach });
+        }
+        target
+    }
+
+    #[test]
+    fn a_steady_network_needs_next_to_nothing() {
+        assert!(target(500, 0.0, |_| Some(0.0)).target() < 6.0);
+    }
+
+    #[test]
+    fn nearly_all_of_the_jitter_is_waited_for() {
+        let jitter = target(1_000, 0.0, |n| Some(f64::from(n * 37 % 60)));
+        assert!((56.0..68.0).contains(&jitter.target()), "{}", jitter.target());
+        assert!((54.0..62.0).contains(&jitter.minimum()), "{}", jitter.minimum());
+    }
+
+    #[test]
+    fn jitter_that_is_over_is_forgotten() {
+        let over = target(4_000, 0.0, |n| Some(if n < 1_000 { f64::from(n * 37 % 60) } else { 0.0 }));
+        assert!(over.target() < 10.0, "{}", over.target());
+    }
+
+    #[test]
+    fn losses_are_waited_for_only_when_the_next_packet_can_restore_them() {
+        let loss = |n: u32| (n % 20 != 7).then_some(0.0);
+        assert!((20.0..30.0).contains(&target(500, 20.0, loss).target()));
+        assert!(target(500, 0.0, loss).target() < 6.0);
+    }
+
+    #[test]
+    fn one_stall_is_not_waited_for_and_stalls_that_come_again_are() {
+        // Held back from packet 400 on for 300 ms, and all delivered at once.
+        let stall = |n: u32, from: u32| (from..from + 15).contains(&n).then(|| 300.0 - f64::from(n - from) * 20.0);
+        let once = target(430, 0.0, |n| Some(stall(n, 400).unwrap_or(0.0)));
+        assert!(once.target() < 30.0, "{}", once.target());
+        let again = target(430, 0.0, |n| Some(stall(n, 200).or(stall(n, 400)).unwrap_or(0.0)));
+        assert!((290.0..320.0).contains(&again.target()), "{}", again.target());
+        let long_ago = target(1_700, 0.0, |n| Some(stall(n, 200).or(stall(n, 400)).unwrap_or(0.0)));
+        assert!(long_ago.target() < 250.0, "{}", long_ago.target());
+    }
+
+    #[test]
+    fn the_bounds_are_kept_whatever_comes() {
+        let wild = target(1_000, 0.0, |n| Some(f64::from(n * 7_919 % 900)));
+        assert!(wild.target() <= 500.0);
+        let config = AdaptiveConfig { min_delay: Duration::from_millis(80), ..AdaptiveConfig::default() };
+        let mut floor = DelayTarget::new(config);
+        floor.observe(Observed { arrival: 5.0, timestamp: 0.0, duration: 20.0, reach: 0.0 });
+        assert!((floor.target() - 80.0).abs() < 1e-9);
     }
 }

@@ -173,7 +173,7 @@ impl AdaptivePlayout {
         let restorable = end - missing.min(first.reach);
         let resume = self.expected + concealed;
         let target = self.buffer.target().target();
-        self.expected = if restorable < resume && self.buffer.waited(restorable, now) <= target + 10.0 {
+        self.expected = if restorable < resume && self.buffer.waited(restorable, now) <= target + 5.0 {
             self.disjoint = true;
             restorable
         } else {
@@ -214,7 +214,7 @@ impl AdaptivePlayout {
         let waited = self.buffer.waited(stored.timestamp, now);
         // What was concealed while this packet was late has made the delay longer.
         self.disjoint |= self.hole > 0;
-        self.tempo.measure(waited, self.disjoint);
+        self.tempo.measure(waited, self.output.len(), self.disjoint);
         self.hole = 0;
         self.expected = stored.timestamp + stored.duration;
         self.last_sequence = Some(stored.sequence);

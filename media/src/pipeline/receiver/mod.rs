@@ -264,3 +264,6 @@ fn whole_steps(samples: usize) -> usize {
     let step = SAMPLE_RATE as usize / 400;
     (samples.div_ceil(step) * step).min(MAX_PACKET_SAMPLES)
 }
+
+#[cfg(test)]
+mod tests;
