@@ -395,6 +395,7 @@ impl Task {
             if let Some(digit) = self.keys.push(&packet.payload, packet.timestamp) {
                 self.reports.send(Said::Digit(digit));
             }
+            media.push_event(packet.into_packet());
             return;
         }
         // What is none of the audio codecs (comfort noise) would only be made noise of.

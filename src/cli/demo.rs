@@ -13,7 +13,7 @@ use crate::phone::EndChat;
 use crate::simulator::{AgentSound, Simulator, SimulatorConfig};
 use anyhow::{Context, bail};
 use chatphone_media::SAMPLE_RATE;
-use chatphone_media::audio::compare::best_match;
+use chatphone_media::audio::compare::likeness;
 use chatphone_media::audio::file::read_wav;
 use chatphone_media::audio::source::SourceSpec;
 use chatphone_media::samples::{AGENT, CUSTOMER, Sample};
@@ -121,8 +121,8 @@ fn heard(who: &str, said: &Sample, recording: &Path) -> anyhow::Result<bool> {
     let mut all = true;
     for utterance in said.utterances {
         let at = |s: f64| ((s * f64::from(SAMPLE_RATE)) as usize).min(original.len());
-        let found = best_match(&original[at(utterance.start_s)..at(utterance.end_s)], &recording);
-        let correlation = found.map_or(0.0, |m| m.correlation);
+        let correlation =
+            likeness(&original[at(utterance.start_s)..at(utterance.end_s)], &recording).unwrap_or_default();
         let mark = if correlation >= HEARD { "" } else { "  NOT HEARD" };
         all &= correlation >= HEARD;
         output::print(&format!("{who:<13}{correlation:>5.2}  \"{}\"{mark}", utterance.text))?;

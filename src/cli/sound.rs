@@ -33,11 +33,11 @@ pub struct SoundArgs {
     #[arg(long)]
     remember: bool,
 
-    /// Record what the agent says, as a mono WAV file
+    /// Record what the agent says, as a mono WAV file; a later call of the same chat gets a number (heard-2.wav)
     #[arg(long, value_name = "FILE")]
     record: Option<PathBuf>,
 
-    /// Record both sides, as a stereo WAV file: left is sent, right is received
+    /// Record both sides, as a stereo WAV file: left is sent, right is received; numbered as with --record
     #[arg(long, value_name = "FILE")]
     record_both: Option<PathBuf>,
 

@@ -174,6 +174,7 @@ impl Call {
                             if let Some(digit) = self.keys.push(&packet.payload, packet.timestamp) {
                                 report(CallEvent::Digit(digit));
                             }
+                            media.push_event(packet.into_packet());
                             continue;
                         }
                         // Comfort noise has a payload type of its own.

@@ -8,7 +8,7 @@ use chatphone::cli::summary::CallSummary;
 use chatphone::phone::{PhoneEvent, PhoneState};
 use chatphone::simulator::{Simulator, SimulatorConfig};
 use chatphone_media::SAMPLE_RATE;
-use chatphone_media::audio::compare::best_match;
+use chatphone_media::audio::compare::likeness;
 use chatphone_media::audio::file::read_wav;
 use chatphone_media::audio::source::{Source, SourceSpec};
 use chatphone_media::samples::Sample;
@@ -58,6 +58,6 @@ pub fn correlations(sample: &Sample, recording: &Path) -> Vec<f32> {
     let at = |s: f64| (s * f64::from(SAMPLE_RATE)) as usize;
     let mut said = vec![0.0; at(sample.utterances.last().unwrap().end_s)];
     sample.source().unwrap().read(&mut said);
-    let found = |start: f64, end: f64| best_match(&said[at(start)..at(end)], &recording).unwrap().correlation;
+    let found = |start: f64, end: f64| likeness(&said[at(start)..at(end)], &recording).unwrap();
     sample.utterances.iter().map(|u| found(u.start_s, u.end_s)).collect()
 }

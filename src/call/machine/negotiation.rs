@@ -131,8 +131,10 @@ impl CallMachine {
         if peer.described && peer.applied.is_some() {
             self.event(CallEvent::RenegotiationFailed { error });
         } else if call.offer.is_none() {
-            // It quotes what the agent's side wrote.
-            return self.fault(now, quote(&error));
+            // It quotes what the agent's side wrote, of which nothing may be left.
+            let reason = Some(quote(&error)).filter(|r| !r.is_empty());
+            let nameless = || "the agent's session description cannot be used".to_owned();
+            return self.fault(now, reason.unwrap_or_else(nameless));
         }
         self.negotiate();
     }

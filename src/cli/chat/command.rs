@@ -326,6 +326,7 @@ mod tests {
             let line = match *name {
                 "/file" => "/file a.txt".to_owned(),
                 "/location" => "/location 1 2".to_owned(),
+                "/dtmf" => "/dtmf 1".to_owned(),
                 "/page" => "/page http://x".to_owned(),
                 "/cobrowse" => "/cobrowse end".to_owned(),
                 name => name.to_owned(),

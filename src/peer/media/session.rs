@@ -96,6 +96,7 @@ pub struct MediaReport {
 
 enum Command {
     Packet(CodecKind, RtpPacket, Instant),
+    Event(RtpPacket),
     Controls(SoundControls),
     Dial(Dial),
     Stop(oneshot::Sender<Stopped>),
@@ -191,6 +192,7 @@ impl MediaSession {
         loop {
             match self.commands.try_recv() {
                 Ok(Command::Packet(codec, packet, arrival)) => self.take(codec, packet, arrival),
+                Ok(Command::Event(packet)) => self.receiver.push_event(&packet),
                 Ok(Command::Controls(controls)) => self.control(controls),
                 Ok(Command::Dial(dial)) => self.sender.dial(dial),
                 Ok(Command::Stop(done)) => {
@@ -285,6 +287,11 @@ impl MediaHandle {
     pub fn push(&self, codec: CodecKind, packet: RtpPacket, arrival: Instant) {
         // A session that is over needs no packets.
         let _ = self.commands.send(Command::Packet(codec, packet, arrival));
+    }
+
+    /// Takes a telephone event from the network, which is no sound and no loss.
+    pub fn push_event(&self, packet: RtpPacket) {
+        let _ = self.commands.send(Command::Event(packet));
     }
 
     /// Mutes, holds, sets levels.

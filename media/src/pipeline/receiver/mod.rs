@@ -54,7 +54,7 @@ pub struct Receiver {
 }
 
 enum Playout {
-    Fixed(FixedPlayout),
+    Fixed(Box<FixedPlayout>),
     Adaptive(Box<AdaptivePlayout>),
 }
 
@@ -79,7 +79,7 @@ impl Receiver {
         Ok(Self {
             codec: Codec::new(config.codec.decoder()?),
             playout: match config.jitter_buffer {
-                JitterBuffer::Fixed(delay) => Playout::Fixed(FixedPlayout::new(clock_rate, delay)),
+                JitterBuffer::Fixed(delay) => Playout::Fixed(Box::new(FixedPlayout::new(clock_rate, delay))),
                 JitterBuffer::Adaptive(config) => Playout::Adaptive(Box::new(AdaptivePlayout::new(clock_rate, config))),
             },
             meter: Meter::default(),
@@ -99,6 +99,16 @@ impl Receiver {
         match &mut self.playout {
             Playout::Fixed(playout) => playout.push(codec, packet, samples, arrival),
             Playout::Adaptive(playout) => playout.push(codec, packet, samples, arrival),
+        }
+    }
+
+    /// Takes a packet that is no sound but shares the stream's sequence numbers, a telephone event (RFC 4733): it is no
+    /// loss, and the sound it stands for is not concealed as one.
+    pub fn push_event(&mut self, packet: &RtpPacket) {
+        self.codec.silence_announced = true;
+        match &mut self.playout {
+            Playout::Fixed(playout) => playout.count_other(packet.ssrc, packet.sequence_number),
+            Playout::Adaptive(playout) => playout.count_other(packet.ssrc, packet.sequence_number),
         }
     }
 
