@@ -11,6 +11,9 @@
 //! ```
 
 mod client_id;
+mod devices;
+
+pub use devices::ChosenDevices;
 
 use crate::api::types::ChatRequest;
 use crate::api::{ApiError, ClientConfig, Identity};

@@ -55,8 +55,10 @@ pub struct SoundSpec {
     pub media: MediaConfig,
     /// What is done to a microphone's sound.
     pub process: ProcessSpec,
-    /// Begin with the default device when a named one is not there, and take the named one when it comes.
-    pub or_default: bool,
+    /// Begin with the default microphone when the named one is not there, and take the named one when it comes.
+    pub microphone_or_default: bool,
+    /// The same for the speaker.
+    pub speaker_or_default: bool,
     /// Levels and the like, at the beginning.
     pub controls: SoundControls,
     /// Play ringing and call-progress tones on the speaker.
@@ -73,7 +75,8 @@ impl Default for SoundSpec {
             codecs: CodecKind::ALL.to_vec(),
             media: MediaConfig::default(),
             process: ProcessSpec::default(),
-            or_default: false,
+            microphone_or_default: false,
+            speaker_or_default: false,
             controls: SoundControls::default(),
             tones: true,
         }
@@ -127,7 +130,7 @@ impl SoundSpec {
         let mut devices = DeviceMonitors::default();
         let source = match &self.source {
             SourceSpec::Microphone(name) => {
-                let wanted = Wanted { name: name.clone(), or_default: self.or_default };
+                let wanted = Wanted { name: name.clone(), or_default: self.microphone_or_default };
                 let microphone = Microphone::open_with(wanted, listener()).map_err(|e| e.to_string())?;
                 devices.microphone = Some(microphone.monitor());
                 Box::new(microphone)
@@ -135,7 +138,7 @@ impl SoundSpec {
             other => open_source(other).map_err(|e| e.to_string())?,
         };
         let mut speaker: Option<Box<dyn Sink>> = None;
-        if let Some(wanted) = self.speaker.wanted(self.or_default) {
+        if let Some(wanted) = self.speaker.wanted(self.speaker_or_default) {
             let device = Speaker::open_with(wanted, listener()).map_err(|e| e.to_string())?;
             devices.speaker = Some(device.monitor());
             speaker = Some(Box::new(device));

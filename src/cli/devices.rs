@@ -1,7 +1,9 @@
 //! `devices`: the microphones and speakers of this machine.
 
+use super::UsageError;
 use super::output::print;
-use chatphone_media::audio::device::{self, DeviceInfo, Devices};
+use crate::config::ChosenDevices;
+use chatphone_media::audio::device::{self, DeviceInfo, Devices, Direction};
 use clap::Args;
 use std::process::ExitCode;
 
@@ -11,13 +13,52 @@ pub struct DevicesArgs {
     /// Print the list as one line of JSON
     #[arg(long)]
     json: bool,
+
+    /// Use this microphone in every call that names none: a name or id; `default` is whatever the system's is
+    #[arg(long, value_name = "DEVICE")]
+    use_mic: Option<String>,
+
+    /// Use this speaker in every call that names none: a name or id; `default` is whatever the system's is
+    #[arg(long, value_name = "DEVICE")]
+    use_speaker: Option<String>,
 }
 
-/// Prints every sound system with its devices, their formats and the defaults. A machine without any is no error.
+/// Prints every sound system with its devices, their formats and the defaults; or keeps a choice. A machine without any
+/// device is no error.
 pub async fn devices(args: DevicesArgs) -> anyhow::Result<ExitCode> {
+    let mut chosen = ChosenDevices::load();
+    let wishes = [(Direction::Input, &args.use_mic), (Direction::Output, &args.use_speaker)];
+    for (direction, wish) in wishes {
+        let Some(wish) = wish.clone() else { continue };
+        let found = if wish == "default" {
+            None
+        } else {
+            let named = tokio::task::spawn_blocking(move || device::find_name(direction, &wish)).await?;
+            // A name that fits nothing is a wrong command line.
+            Some(named.map_err(|error| UsageError(error.to_string()))?)
+        };
+        match direction {
+            Direction::Input => chosen.microphone = found,
+            Direction::Output => chosen.speaker = found,
+        }
+    }
+    if args.use_mic.is_some() || args.use_speaker.is_some() {
+        let path = chosen.save()?;
+        tracing::info!("kept in {}", path.display());
+        print(&if args.json { serde_json::to_string(&chosen)? } else { choice(&chosen) })?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let found = tokio::task::spawn_blocking(device::list).await?;
-    print(&if args.json { serde_json::to_string(&found)? } else { text(&found) })?;
+    let list = || {
+        if chosen == ChosenDevices::default() { text(&found) } else { format!("{}\n{}", text(&found), choice(&chosen)) }
+    };
+    print(&if args.json { serde_json::to_string(&found)? } else { list() })?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn choice(chosen: &ChosenDevices) -> String {
+    let name = |device: &Option<String>| device.clone().unwrap_or_else(|| "the system's default".into());
+    format!("calls use: microphone {}, speaker {}", name(&chosen.microphone), name(&chosen.speaker))
 }
 
 fn text(found: &Devices) -> String {
@@ -69,7 +110,7 @@ fn range(values: impl Iterator<Item = u32> + Clone) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use chatphone_media::audio::device::{Direction, Format, HostInfo};
+    use chatphone_media::audio::device::{Format, HostInfo};
 
     #[test]
     fn defaults_are_marked_and_formats_summed_up() {

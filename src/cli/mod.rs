@@ -15,6 +15,7 @@ pub mod output;
 pub mod place;
 pub mod progress;
 mod query;
+mod selftest;
 pub mod simulate;
 pub mod sound;
 pub mod summary;
@@ -62,8 +63,10 @@ pub enum Command {
     IceServers(query::QueryArgs),
     /// Show the configuration of the chat widgets
     Configuration(query::QueryArgs),
-    /// List microphones and speakers
+    /// List microphones and speakers; choose which ones calls use
     Devices(devices::DevicesArgs),
+    /// Test microphone and speaker, and say what is wrong
+    Selftest(selftest::SelftestArgs),
 }
 
 impl Command {
@@ -85,6 +88,7 @@ impl Command {
             Self::IceServers(args) => query::ice_servers(args).await,
             Self::Configuration(args) => query::configuration(args).await,
             Self::Devices(args) => devices::devices(args).await,
+            Self::Selftest(args) => selftest::run(args).await,
         }
     }
 }

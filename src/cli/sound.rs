@@ -1,6 +1,7 @@
 //! Flags for the sound of a call and the network it goes over.
 
 use crate::call::{ProcessSpec, SoundSpec, SpeakerSpec};
+use crate::config::ChosenDevices;
 use crate::peer::media::{MediaConfig, SoundControls};
 use crate::peer::{LocalNetwork, PortRange};
 use chatphone_media::audio::codec::CodecKind;
@@ -27,6 +28,10 @@ pub struct SoundArgs {
     /// the microphone is used, and none when a file, a tone or silence is played
     #[arg(long, value_name = "DEVICE|none")]
     speaker: Option<String>,
+
+    /// Use the devices named with --mic and --speaker in later calls too (see `chatphone devices`)
+    #[arg(long)]
+    remember: bool,
 
     /// Record what the agent says, as a mono WAV file; a later call of the same chat gets a number (heard-2.wav)
     #[arg(long, value_name = "FILE")]
@@ -82,19 +87,49 @@ pub struct SoundArgs {
 }
 
 impl SoundArgs {
-    /// What the flags ask for.
+    /// What the flags ask for; what they leave open is as it was chosen before (see [`ChosenDevices`]).
     pub fn spec(&self) -> SoundSpec {
-        let source = match &self.mic {
+        let mut chosen = ChosenDevices::load();
+        if self.remember {
+            self.remember(&mut chosen);
+        }
+        self.spec_with(chosen)
+    }
+
+    fn remember(&self, chosen: &mut ChosenDevices) {
+        if let Some(name) = &self.mic {
+            chosen.microphone = Some(name.clone());
+        }
+        match self.speaker.as_deref() {
+            Some("default") => chosen.speaker = None,
+            Some("none") | None => {}
+            Some(name) => chosen.speaker = Some(name.to_owned()),
+        }
+        if let Err(error) = chosen.save() {
+            tracing::warn!("the devices cannot be remembered: {error}");
+        }
+    }
+
+    fn spec_with(&self, chosen: ChosenDevices) -> SoundSpec {
+        let mut source = match &self.mic {
             Some(name) => SourceSpec::Microphone(Some(name.clone())),
             None => self.play.clone(),
         };
-        let speaker = match self.speaker.as_deref() {
+        let mut speaker = match self.speaker.as_deref() {
             Some("none") => SpeakerSpec::None,
             Some("default") => SpeakerSpec::Default,
             Some(name) => SpeakerSpec::Named(name.to_owned()),
             None if matches!(source, SourceSpec::Microphone(_)) => SpeakerSpec::Default,
             None => SpeakerSpec::None,
         };
+        let microphone_or_default = source == SourceSpec::Microphone(None) && chosen.microphone.is_some();
+        if microphone_or_default {
+            source = SourceSpec::Microphone(chosen.microphone);
+        }
+        let mut speaker_or_default = false;
+        if let (None, SpeakerSpec::Default, Some(name)) = (&self.speaker, &speaker, chosen.speaker) {
+            (speaker, speaker_or_default) = (SpeakerSpec::Named(name), true);
+        }
         let defaults = SoundSpec::default();
         let mut media = MediaConfig::default();
         let opus = &mut media.sender.encoder.opus;
@@ -114,7 +149,8 @@ impl SoundArgs {
             codecs: if self.codec.is_empty() { defaults.codecs } else { self.codec.clone() },
             media,
             process: ProcessSpec { echo: !self.no_aec, noise: !self.no_ns, gain: !self.no_agc },
-            or_default: false,
+            microphone_or_default,
+            speaker_or_default,
             controls: SoundControls {
                 microphone_gain_db: self.mic_gain,
                 speaker_gain_db: self.speaker_gain,
@@ -199,4 +235,48 @@ fn port_range(text: &str) -> Result<PortRange, String> {
         return Err("the first port must be at least 1 and not above the last".into());
     }
     Ok(from..=to)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Flags {
+        #[command(flatten)]
+        sound: SoundArgs,
+    }
+
+    fn spec(flags: &[&str]) -> SoundSpec {
+        let chosen = ChosenDevices { microphone: Some("headset mic".into()), speaker: Some("headset".into()) };
+        Flags::try_parse_from([&["chatphone"], flags].concat()).unwrap().sound.spec_with(chosen)
+    }
+
+    #[test]
+    fn chosen_devices_are_used_unless_flags_name_others() {
+        let usual = spec(&[]);
+        assert_eq!(usual.source, SourceSpec::Microphone(Some("headset mic".into())));
+        assert_eq!(usual.speaker, SpeakerSpec::Named("headset".into()));
+        assert!(usual.microphone_or_default && usual.speaker_or_default);
+        let named = spec(&["--mic", "webcam", "--speaker", "default"]);
+        assert_eq!(named.source, SourceSpec::Microphone(Some("webcam".into())));
+        assert_eq!(named.speaker, SpeakerSpec::Default);
+        assert!(!named.microphone_or_default && !named.speaker_or_default);
+        let file = spec(&["--play", "hello.wav"]);
+        assert_eq!((file.source, file.speaker), (SourceSpec::File("hello.wav".into()), SpeakerSpec::None));
+    }
+
+    #[test]
+    fn processing_and_levels_are_set_by_flags() {
+        let plain = spec(&[]);
+        assert_eq!(plain.process, ProcessSpec::default());
+        let flags = ["--no-aec", "--no-ns", "--no-agc", "--mic-gain", "-6", "--speaker-gain", "3.5", "--no-tones"];
+        let set = spec(&flags);
+        assert_eq!(set.process, ProcessSpec { echo: false, noise: false, gain: false });
+        assert_eq!((set.controls.microphone_gain_db, set.controls.speaker_gain_db), (-6.0, 3.5));
+        assert!(!set.tones && plain.tones);
+        assert!(Flags::try_parse_from(["chatphone", "--mic-gain", "100"]).is_err());
+    }
 }

@@ -3,10 +3,11 @@
 //! - [`source`] and [`sink`] are the two ends; [`device`], [`mod@file`], [`tone`] and [`pipe`] are what can stand there.
 //! - [`codec`] turns frames into packets and back; [`jitter`] puts packets back in order and in time.
 //! - [`process`] takes echo and noise out of a microphone's sound; [`watch`] notices what is wrong with it.
-//! - [`call_tone`] has the tones of a telephone.
+//! - [`call_tone`] has the tones of a telephone; [`chirp`] measures the way from a speaker to a microphone.
 //! - [`resample`] changes rates; [`level`] measures loudness; [`compare`] proves that a recording holds what was said.
 
 pub mod call_tone;
+pub mod chirp;
 pub mod codec;
 pub mod compare;
 pub mod device;

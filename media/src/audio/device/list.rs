@@ -239,6 +239,19 @@ pub(super) fn find(direction: Direction, name: Option<&str>) -> Result<Candidate
     }
 }
 
+/// The id of the device that `name` means (by name or id, in any case, a part that fits only one is enough). May take
+/// seconds: call it off the audio loop.
+pub fn find_name(direction: Direction, name: &str) -> Result<String, Error> {
+    let (tell, told) = mpsc::channel();
+    let wanted = name.to_owned();
+    let asked = thread::Builder::new().name("audio-list".into()).spawn(move || {
+        hush();
+        let _ = tell.send(find(direction, Some(&wanted)).map(|candidate| candidate.id));
+    });
+    let answer = asked.ok().and_then(|_| told.recv_timeout(OPEN_TIMEOUT).ok());
+    answer.unwrap_or_else(|| Err(Error::Timeout { name: name.into() }))
+}
+
 /// A device, by name alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Known {

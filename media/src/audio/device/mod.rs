@@ -17,7 +17,7 @@ mod speaker;
 mod stream;
 
 pub use follow::{DeviceChange, DeviceEvent, Listener, Wanted};
-pub use list::{DeviceInfo, Devices, Direction, Format, HostInfo, list};
+pub use list::{DeviceInfo, Devices, Direction, Format, HostInfo, find_name, list};
 pub use microphone::Microphone;
 pub use speaker::Speaker;
 pub use stream::{DeviceStats, Monitor};
