@@ -26,7 +26,7 @@ lint: deps ## Formatting, clippy, documentation, licences (with cargo-deny, wher
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked --quiet
-	@if command -v cargo-deny >/dev/null; then cargo deny check; else echo "cargo-deny is not installed: licences not checked"; fi
+	@if command -v cargo-deny >/dev/null; then cargo deny check bans licenses sources; else echo "cargo-deny is not installed: licences not checked"; fi
 
 bench-setup: deps ## 20 calls on loopback: setup times, CPU, memory
 	@$(CARGO) build --release --quiet

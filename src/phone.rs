@@ -12,11 +12,13 @@ use crate::api::event::ClientFile;
 use crate::api::signaling::Signal;
 use crate::api::types::ChatRequest;
 use crate::api::{ApiError, Client, ClientEvent};
-use crate::call::{CallEvent, CallReport, CallSetup};
+use crate::call::{CallEvent, CallReport, CallSetup, CallStats};
 use crate::chat::{ChatEvent, SessionConfig};
+use crate::peer::media::SoundNotice;
+use chatphone_media::audio::dtmf::{Dial, Digit};
 use std::path::{Path, PathBuf};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
 /// What a phone is made of.
@@ -61,6 +63,10 @@ pub enum PhoneEvent {
     },
     /// Of the call.
     Call(CallEvent),
+    /// Of the call's sound: devices that come and go, a silent microphone.
+    Sound(SoundNotice),
+    /// The agent pressed a key of the telephone.
+    Digit(Digit),
     /// A call is over and everything about it is known.
     CallReport(Box<CallReport>),
 }
@@ -69,12 +75,17 @@ pub enum PhoneEvent {
 pub type PhoneEvents = UnboundedReceiver<PhoneEvent>;
 
 enum Command {
-    Send(ClientEvent),
+    Send(Box<ClientEvent>),
     RequestCall { party_id: Option<String>, video: bool },
     Accept,
     Decline(String),
     HangUp,
     Mute(bool),
+    Hold(bool),
+    MicrophoneGain(f32),
+    SpeakerGain(f32),
+    Dial(Dial),
+    Stats(oneshot::Sender<Option<CallStats>>),
     Disconnect,
     End,
     ShutDown,
@@ -101,7 +112,7 @@ impl Phone {
 
     /// Sends an event in the chat. Its `msg_id` is filled in.
     pub fn send(&self, event: impl Into<ClientEvent>) {
-        self.command(Command::Send(event.into()));
+        self.command(Command::Send(Box::new(event.into())));
     }
 
     /// Asks for a call: the agent named, else the one who joined last.
@@ -127,6 +138,33 @@ impl Phone {
     /// Silences what is sent.
     pub fn set_muted(&self, muted: bool) {
         self.command(Command::Mute(muted));
+    }
+
+    /// Holds the call on this side: silence is sent and nothing is played. The far end is not told.
+    pub fn set_held(&self, held: bool) {
+        self.command(Command::Hold(held));
+    }
+
+    /// Sets the level of what is sent, in dB beside what the source gives.
+    pub fn set_microphone_gain(&self, db: f32) {
+        self.command(Command::MicrophoneGain(db));
+    }
+
+    /// Sets the level of what is played, in dB beside what the far end sends.
+    pub fn set_speaker_gain(&self, db: f32) {
+        self.command(Command::SpeakerGain(db));
+    }
+
+    /// The figures of the running call, at most a second old; `None` without one.
+    pub async fn call_stats(&self) -> Option<CallStats> {
+        let (answer, stats) = oneshot::channel();
+        self.command(Command::Stats(answer));
+        stats.await.ok().flatten()
+    }
+
+    /// Dials keys in the call: as telephone events (RFC 4733), or as tones where the agent's side takes none.
+    pub fn dial(&self, dial: Dial) {
+        self.command(Command::Dial(dial));
     }
 
     /// Ends the conversation; the session stays open under the scenario.

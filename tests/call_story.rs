@@ -3,9 +3,12 @@
 
 mod common;
 
+use chatphone::api::ServerEvent;
 use chatphone::call::{CallConfig, Outcome};
+use chatphone::chat::ChatEvent;
 use chatphone::phone::PhoneEvent;
 use chatphone::simulator::{AgentSound, Hours, Rejection};
+use chatphone_media::audio::codec::CodecKind;
 use chatphone_media::audio::compare::tone_level;
 use chatphone_media::audio::file::read_wav;
 use chatphone_media::audio::source::SourceSpec;
@@ -180,4 +183,27 @@ async fn an_echoing_agent_sends_the_customers_own_tone_back() {
     assert!(tone_level(&sound[sound.len() / 2..], 440.0) > -30.0);
     let order: Vec<_> = signals.iter().filter(|(_, name)| name != "ICE_CANDIDATE").map(|(_, n)| n.as_str()).collect();
     assert_eq!(order, ["REQUEST_CALL", "OFFER_CALL", "ANSWER_CALL", "END_CALL", "END_CALL"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_are_heard_at_the_other_end_each_once() {
+    for codec in [CodecKind::Opus, CodecKind::Pcmu] {
+        let center = center(|c| c.agent.sound = AgentSound::Tone(880.0)).await;
+        let mut plan = plan(&center.base_url());
+        plan.sound.codecs = vec![codec];
+        plan.dial = Some("1w2#".parse().unwrap());
+        plan.duration = Some(Duration::from_secs(3));
+        let mut pressed = Vec::new();
+        let summary = call_watched(plan, |event, _| {
+            if let PhoneEvent::Chat(ChatEvent::Server { event: ServerEvent::Message(message), .. }) = event
+                && let Some(key) = message.msg.strip_prefix("You pressed ")
+            {
+                pressed.push(key.to_owned());
+            }
+        })
+        .await;
+        assert_eq!(summary.outcome, Outcome::Completed, "{summary}");
+        assert_eq!(pressed, ["1.", "2.", "#."], "{codec}");
+        center.shutdown().await;
+    }
 }

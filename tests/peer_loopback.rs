@@ -50,7 +50,7 @@ async fn pair(offerer: &[CodecKind], answerer: &[CodecKind]) -> ((AudioPeer, Eve
 async fn talk(clock: &MediaClock, peer: &AudioPeer, hz: f32) -> MediaHandle {
     let codec = peer.negotiated_codecs().await.sending().unwrap();
     let (packets_tx, mut packets) = unbounded_channel();
-    let parts = MediaParts { source: Box::new(Tone::new(hz)), sink: Box::new(Null), recorder: None };
+    let parts = MediaParts::new(Box::new(Tone::new(hz)), Box::new(Null));
     let (session, handle) = MediaSession::new(parts, codec.kind, MediaConfig::default(), packets_tx).unwrap();
     clock.attach(session);
     let writer = peer.rtp_writer();

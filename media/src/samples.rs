@@ -41,7 +41,7 @@ pub const CUSTOMER: Sample = Sample {
     utterances: &[
         Utterance { start_s: 2.2, end_s: 4.8, text: "He was not an ill-disposed young man," },
         Utterance { start_s: 7.7, end_s: 10.52, text: "He might even have been made amiable himself;" },
-        Utterance { start_s: 10.7, end_s: 14.44, text: "rather cold hearted and rather selfish is to be ill-disposed" },
+        Utterance { start_s: 10.7, end_s: 14.44, text: "cold hearted and rather selfish is to be ill-disposed" },
     ],
 };
 
@@ -51,7 +51,7 @@ pub const AGENT: Sample = Sample {
     wav: include_bytes!("../samples/agent.wav"),
     utterances: &[
         Utterance { start_s: 0.4, end_s: 1.992, text: "Thank you for your patience." },
-        Utterance { start_s: 5.1, end_s: 7.525, text: "Please hold while I try that extension." },
+        Utterance { start_s: 5.1, end_s: 7.525, text: "Please hold while we try to connect you." },
         Utterance { start_s: 14.5, end_s: 15.365, text: "Goodbye." },
     ],
 };

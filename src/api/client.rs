@@ -39,7 +39,7 @@ impl Client {
     ///
     /// # Errors
     /// [`ApiError::BadConfig`] for an address that cannot be used, plain `http` to another machine without
-    /// `insecure_http`, or ids that do not fit into a header; [`ApiError::File`] for an unreadable `ca_file`.
+    /// `insecure_http`, ids that do not fit into a header, or a `ca_file` without a certificate.
     pub fn new(config: ClientConfig) -> Result<Self, ApiError> {
         Ok(Self { http: Arc::new(Transport::new(config)?) })
     }

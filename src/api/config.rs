@@ -1,14 +1,12 @@
 //! Where the contact center is and who asks.
 
 use super::error::ApiError;
+use super::{API_PATH, WEB_CHAT_CLIENT_ID};
 use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 use url::{Host, Url};
-
-/// The path of the API on its host.
-const API_PATH: [&str; 3] = ["clientweb", "api", "v1"];
 
 /// How the server tells this client from others.
 #[derive(Clone, PartialEq, Eq)]
@@ -24,13 +22,13 @@ impl Identity {
     pub(super) fn client_id(&self) -> &str {
         match self {
             Self::ClientId(id) => id,
-            Self::WebChat => "WebChat",
+            Self::WebChat => WEB_CHAT_CLIENT_ID,
         }
     }
 
     /// Whether cookies are to be kept. An id spelled `WebChat` means the same to the server.
     pub(super) fn uses_cookies(&self) -> bool {
-        self.client_id() == "WebChat"
+        self.client_id() == WEB_CHAT_CLIENT_ID
     }
 }
 
@@ -80,7 +78,10 @@ impl ClientConfig {
     }
 
     /// The address that method paths are added to, checked.
-    pub(super) fn parsed_url(&self) -> Result<Url, ApiError> {
+    ///
+    /// # Errors
+    /// [`ApiError::BadConfig`], as [`Client::new`](super::Client::new) gives it.
+    pub fn url(&self) -> Result<Url, ApiError> {
         let bad = |what: String| ApiError::BadConfig(what);
         let text = self.base_url.trim();
         if text.is_empty() {
@@ -98,24 +99,19 @@ impl ClientConfig {
         if url.query().is_some() || url.fragment().is_some() {
             return Err(bad("the address must not hold a query (?…) or a fragment (#…)".into()));
         }
-        if url.scheme() == "http" && !is_loopback(&url) {
-            if !self.insecure_http {
-                return Err(bad(format!(
-                    "{} would be spoken to without encryption; use https://, or allow it with insecure_http (--insecure-http)",
-                    url.host_str().unwrap_or_default()
-                )));
-            }
-            tracing::warn!(
-                host = url.host_str(),
-                "PLAIN HTTP: anybody on the way can read and change this conversation"
-            );
+        if url.scheme() == "http" && !is_loopback(&url) && !self.insecure_http {
+            return Err(bad(format!(
+                "{} would be spoken to without encryption; use https://, or allow it with insecure_http (--insecure-http)",
+                url.host_str().unwrap_or_default()
+            )));
         }
         let present: Vec<String> =
             url.path_segments().into_iter().flatten().filter(|s| !s.is_empty()).map(str::to_owned).collect();
         if let Ok(mut segments) = url.path_segments_mut() {
             segments.pop_if_empty();
-            if !present.ends_with(&API_PATH.map(str::to_owned)) {
-                segments.extend(API_PATH);
+            let api: Vec<&str> = API_PATH.split('/').skip(1).collect();
+            if !present.ends_with(&api.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>()) {
+                segments.extend(api);
             }
         }
         Ok(url)

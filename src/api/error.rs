@@ -294,23 +294,3 @@ fn hint(status: u16, code: Option<ErrorCode>) -> &'static str {
         },
     }
 }
-
-/// A text from outside made fit for one line on a terminal: no control characters, at most 300 characters.
-pub(super) fn printable(text: &str) -> String {
-    const LIMIT: usize = 300;
-    let mut out: String = text
-        .split_whitespace()
-        .collect::<Vec<_>>()
-        .join(" ")
-        .chars()
-        .filter(|c| {
-            !c.is_control() && !matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-        })
-        .take(LIMIT + 1)
-        .collect();
-    if out.chars().count() > LIMIT {
-        out.pop();
-        out.push('…');
-    }
-    out
-}

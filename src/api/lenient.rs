@@ -22,6 +22,16 @@ pub fn opt_string<'de, D: Deserializer<'de>>(d: D) -> Result<Option<String>, D::
     }
 }
 
+/// Reads what [`opt_string`] reads; anything else is `None`, where the message matters more than this text in it.
+pub fn opt_words<'de, D: Deserializer<'de>>(d: D) -> Result<Option<String>, D::Error> {
+    Ok(opt_string(Value::deserialize(d)?).unwrap_or_default())
+}
+
+/// Reads what [`boolean`] reads; anything else is false, where the message matters more than this flag in it.
+pub fn flag<'de, D: Deserializer<'de>>(d: D) -> Result<bool, D::Error> {
+    Ok(boolean(Value::deserialize(d)?).unwrap_or_default())
+}
+
 /// Reads a boolean that may come as `"true"`, `"false"`, `0`, `1` or `null` (false).
 pub fn boolean<'de, D: Deserializer<'de>>(d: D) -> Result<bool, D::Error> {
     Ok(opt_boolean(d)?.unwrap_or_default())

@@ -88,6 +88,26 @@ fn entity(text: &str, out: &mut String) -> usize {
     end + 1
 }
 
+/// A text from outside made fit for one line on a terminal: white space in one piece, no control characters and no
+/// marks that turn the direction of text, at most 300 characters.
+pub fn one_line(text: &str) -> String {
+    const LIMIT: usize = 300;
+    let is_mark = |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let mut out = String::new();
+    for word in text.split_whitespace() {
+        if !out.is_empty() {
+            out.push(' ');
+        }
+        out.extend(word.chars().filter(|c| !c.is_control() && !is_mark(*c)));
+        if let Some((at, _)) = out.char_indices().nth(LIMIT) {
+            out.truncate(at);
+            out.push('…');
+            break;
+        }
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -126,6 +146,12 @@ mod tests {
             strip_markup(&hostile);
         }
         assert!(begun.elapsed().as_secs() < 5, "took {:?}", begun.elapsed());
+    }
+
+    #[test]
+    fn one_line_holds_nothing_a_terminal_would_obey() {
+        assert_eq!(one_line(" a\r\n b\u{1b}[2J\u{202e}c\t"), "a b[2Jc");
+        assert_eq!(one_line(&"é".repeat(400)), "é".repeat(300) + "…");
     }
 
     proptest! {

@@ -9,8 +9,10 @@
 pub mod client;
 mod code;
 mod config;
+mod connector;
 pub mod error;
 pub mod event;
+mod faults;
 pub mod filename;
 mod ice;
 pub mod lenient;

@@ -31,7 +31,7 @@ tagged_enum! {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct RequestCall {
     /// Whether video is wanted beside audio.
-    #[serde(default, rename = "offerVideo", deserialize_with = "lenient::boolean")]
+    #[serde(default, rename = "offerVideo", deserialize_with = "lenient::flag")]
     pub offer_video: bool,
     /// Fields this version does not know.
     #[serde(flatten)]
@@ -45,12 +45,12 @@ pub struct CallRejected {
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
-        deserialize_with = "lenient::opt_string",
+        deserialize_with = "lenient::opt_words",
         serialize_with = "lenient::write_scalar"
     )]
     pub reason_code: Option<String>,
     /// The reason in words.
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "lenient::opt_string")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "lenient::opt_words")]
     pub reason: Option<String>,
     /// Fields this version does not know.
     #[serde(flatten)]
@@ -61,7 +61,7 @@ pub struct CallRejected {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct OfferCall {
     /// Whether the offerer would send video.
-    #[serde(default, rename = "offerVideo", deserialize_with = "lenient::boolean")]
+    #[serde(default, rename = "offerVideo", deserialize_with = "lenient::flag")]
     pub offer_video: bool,
     /// The session description (RFC 8866); empty when the message carried none.
     #[serde(default, deserialize_with = "lenient::sdp")]

@@ -1,17 +1,17 @@
 //! One request and its answer: address, headers, time limits, and what each failure is called.
 
-use super::AUTH_SCHEME;
 use super::code::{ErrorBody, ErrorCode};
 use super::config::{ClientConfig, is_loopback};
-use super::error::{ApiError, NotJson, Operation, printable};
+use super::connector::build_http;
+use super::error::{ApiError, NotJson, Operation};
+use super::faults::{as_tls, chain, innermost, tls_reason};
+use super::markup::one_line;
 use super::types::ServerEvents;
-use reqwest::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
-use reqwest::redirect::{Attempt, Policy};
+use reqwest::header::{CONTENT_TYPE, LOCATION};
 use reqwest::{Method, RequestBuilder, Response};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use std::error::Error as StdError;
 use std::fmt;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -23,9 +23,6 @@ const MAX_JSON_BYTES: u64 = 8 * 1024 * 1024;
 
 /// More of an error's body is not read.
 const MAX_ERROR_BYTES: u64 = 64 * 1024;
-
-/// Redirects followed for one request.
-const MAX_REDIRECTS: usize = 5;
 
 /// The connections to one contact center and what every request carries.
 pub(super) struct Transport {
@@ -46,7 +43,13 @@ impl fmt::Debug for Transport {
 
 impl Transport {
     pub(super) fn new(config: ClientConfig) -> Result<Self, ApiError> {
-        let base = config.parsed_url()?;
+        let base = config.url()?;
+        if base.scheme() == "http" && !is_loopback(&base) {
+            tracing::warn!(
+                host = base.host_str(),
+                "PLAIN HTTP: anybody on the way can read and change what is said here"
+            );
+        }
         let host_name = base.host_str().unwrap_or_default();
         let host = match base.port() {
             Some(port) => format!("{host_name}:{port}"),
@@ -150,7 +153,7 @@ impl Transport {
             Value::Object(Default::default())
         } else {
             serde_json::from_str(text).map_err(|e| {
-                tracing::trace!(%operation, "no JSON: {}", printable(&text.chars().take(80).collect::<String>()));
+                tracing::trace!(%operation, "no JSON: {}", one_line(&text.chars().take(80).collect::<String>()));
                 ApiError::NotJson { operation, host: host(), what: not_json(text, &e) }
             })?
         };
@@ -164,7 +167,7 @@ impl Transport {
         serde_json::from_value(value).map_err(|e| ApiError::Unexpected {
             operation,
             host: host(),
-            what: printable(&e.to_string()),
+            what: one_line(&e.to_string()),
         })
     }
 
@@ -216,7 +219,7 @@ impl Transport {
 
     fn status_error(&self, operation: Operation, status: u16, error: ErrorBody) -> ApiError {
         let code = Some(error.code()).filter(|c| *c != ErrorCode::Unknown(0));
-        let message = printable(&error.error_message);
+        let message = one_line(&error.error_message);
         ApiError::Status { operation, host: self.host.clone(), status, code, message }
     }
 
@@ -269,92 +272,6 @@ impl Operation {
     }
 }
 
-fn build_http(config: &ClientConfig, base: &Url) -> Result<reqwest::Client, ApiError> {
-    // Fails only when the process has a provider already, which then serves as well.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-
-    let mut headers = HeaderMap::new();
-    headers.insert(AUTHORIZATION, authorization(&config.app_id, config.identity.client_id())?);
-    // A cached answer of a poll would be handed out again and again.
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-
-    let mut builder = reqwest::Client::builder()
-        .user_agent("MobileClient")
-        .default_headers(headers)
-        .connect_timeout(config.connect_timeout)
-        .tcp_nodelay(true)
-        .redirect(Policy::custom(redirect))
-        .cookie_store(config.identity.uses_cookies());
-    if is_loopback(base) {
-        // A proxy's loopback is another machine's.
-        builder = builder.no_proxy();
-    }
-    let extra = match &config.ca_file {
-        Some(path) => {
-            let pem = std::fs::read(path).map_err(|source| ApiError::File {
-                action: "read the CA file",
-                path: path.clone(),
-                source,
-            })?;
-            let certificates = reqwest::Certificate::from_pem_bundle(&pem).ok().filter(|list| !list.is_empty());
-            certificates
-                .ok_or_else(|| ApiError::BadConfig(format!("{} holds no certificate in PEM form", path.display())))?
-        }
-        None => Vec::new(),
-    };
-    // A contact center on this machine's plain HTTP must not need the system's certificates to be installed.
-    let plain = base.scheme() == "http" && is_loopback(base);
-    builder = if plain { builder.tls_certs_only(extra) } else { builder.tls_certs_merge(extra) };
-    builder.build().map_err(|e| {
-        ApiError::BadConfig(format!(
-            "TLS cannot be set up: {}; install the system's CA certificates, or check the CA file",
-            innermost(&e)
-        ))
-    })
-}
-
-fn authorization(app_id: &str, client_id: &str) -> Result<HeaderValue, ApiError> {
-    for (name, id) in [("app id", app_id), ("client id", client_id)] {
-        if id.is_empty() {
-            return Err(ApiError::BadConfig(format!("no {name} was given")));
-        }
-        if id.chars().any(|c| !matches!(c, ' '..='~') || matches!(c, '"' | '\\')) {
-            return Err(ApiError::BadConfig(format!(
-                "the {name} must be plain ASCII without quotes, backslashes and control characters"
-            )));
-        }
-    }
-    let text = format!("{AUTH_SCHEME} appId=\"{app_id}\", clientId=\"{client_id}\"");
-    let mut value = HeaderValue::from_str(&text)
-        .map_err(|_| ApiError::BadConfig("the app id or client id does not fit into a header".into()))?;
-    value.set_sensitive(true);
-    Ok(value)
-}
-
-/// Redirects are for files, which may lie in a store elsewhere; the HTTP client leaves the authorization behind when
-/// the host changes. A method of the API goes on only within its host and only where the request stays what it was:
-/// other statuses would turn a POST into a GET, and the events in it would be lost without a word.
-fn redirect(attempt: Attempt<'_>) -> reqwest::redirect::Action {
-    let Some(from) = attempt.previous().last() else { return attempt.stop() };
-    let to = attempt.url();
-    if attempt.previous().len() > MAX_REDIRECTS {
-        return attempt.error("redirected too often");
-    }
-    if from.scheme() == "https" && to.scheme() != "https" {
-        return attempt.error("redirected from https to plain http");
-    }
-    let is_file = attempt.previous().first().is_some_and(|first| {
-        let mut segments = first.path_segments().into_iter().flatten().rev().skip(1);
-        matches!(segments.next(), Some("files" | "profilephotos"))
-    });
-    let same_place = from.host() == to.host() && from.port_or_known_default() == to.port_or_known_default();
-    if is_file || (same_place && matches!(attempt.status().as_u16(), 307 | 308)) {
-        attempt.follow()
-    } else {
-        attempt.stop()
-    }
-}
-
 fn error_body(value: &Value) -> Option<ErrorBody> {
     let object = value.as_object()?;
     if !object.contains_key("error_code") && !object.contains_key("error_message") {
@@ -369,44 +286,5 @@ fn not_json(text: &str, error: &serde_json::Error) -> NotJson {
         Some('<') => NotJson::Html,
         Some(_) if error.is_eof() => NotJson::Truncated,
         Some(_) => NotJson::Other,
-    }
-}
-
-fn chain<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
-    std::iter::successors(Some(error), |e| cause(*e))
-}
-
-fn cause<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a (dyn StdError + 'static)> {
-    // The error inside an `io::Error` is not its source but itself in other clothes.
-    match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
-        Some(inner) => Some(inner),
-        None => error.source(),
-    }
-}
-
-fn innermost(error: &(dyn StdError + 'static)) -> String {
-    printable(&chain(error).last().map(ToString::to_string).unwrap_or_default())
-}
-
-fn as_tls<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a rustls::Error> {
-    error.downcast_ref::<rustls::Error>()
-}
-
-fn tls_reason(error: &rustls::Error) -> String {
-    use rustls::{CertificateError, Error};
-    match error {
-        Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
-            "its certificate comes from an authority this machine does not trust; give that authority's certificate \
-             as the CA file, or check the address"
-                .into()
-        }
-        Error::InvalidCertificate(
-            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
-        ) => "its certificate is for another name; check the address".into(),
-        Error::InvalidCertificate(CertificateError::Expired | CertificateError::ExpiredContext { .. }) => {
-            "its certificate has expired; check this machine's clock, or tell the operator".into()
-        }
-        Error::InvalidMessage(_) => "it does not speak TLS; check the address and the port".into(),
-        other => format!("{}; check the address", printable(&other.to_string())),
     }
 }

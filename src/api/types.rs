@@ -4,7 +4,7 @@
 use super::event::ServerEvent;
 pub use super::ice::{IceServer, IceServers};
 use super::lenient::{self, Extra};
-pub use super::markup::strip_markup;
+pub use super::markup::{one_line, strip_markup};
 pub use super::widget::{ContactTab, Widget, WidgetConfiguration, WidgetDefinition};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;

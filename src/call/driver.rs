@@ -1,18 +1,20 @@
 //! Runs the calls of one chat: the machine, its timers, and a task for the peer of each call.
 
-use super::machine::{CallConfig, CallEnd, CallEvent, CallMachine, CallTimes, Input, Offerer, Output, Phase};
-use super::peer::{Closed, Order, PeerTask, Setup};
+use super::machine::{CallConfig, CallEnd, CallEvent, CallMachine, Input, Offerer, Output, Phase};
+use super::peer::{Closed, Order, PeerTask, Said, Setup};
+use super::ringer::{END_TONE, Ringer};
 use super::sound::SoundSpec;
 use super::stats::{CallReport, CallStats};
 use crate::api::Client;
 use crate::api::signaling::Signal;
 use crate::peer::LocalNetwork;
-use crate::peer::media::{MediaClock, MediaParts};
+use crate::peer::media::{MediaClock, MediaParts, SoundControls, SoundNotice};
+use chatphone_media::audio::dtmf::{Dial, Digit};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::sleep_until;
 
 /// What a [`CallDriver`] hands to its owner.
@@ -27,6 +29,10 @@ pub enum CallNotice {
     },
     /// Tell the front end.
     Event(CallEvent),
+    /// Tell the front end of the call's sound: devices that come and go, a silent microphone.
+    Sound(SoundNotice),
+    /// The far end pressed a key (RFC 4733).
+    Digit(Digit),
     /// A call is over and everything about it is known: comes once, some time after [`CallEvent::Ended`].
     Report(Box<CallReport>),
 }
@@ -55,21 +61,26 @@ pub struct CallDriver {
     setup: Setup,
     peer: Option<PeerTask>,
     generation: u64,
-    inputs_tx: UnboundedSender<(u64, Input)>,
-    inputs: UnboundedReceiver<(u64, Input)>,
+    said_tx: UnboundedSender<(u64, Said)>,
+    said: UnboundedReceiver<(u64, Said)>,
     notices: VecDeque<CallNotice>,
-    closing: JoinSet<Closed>,
-    /// The end of the call that is being closed.
-    ended: Option<(CallEnd, CallTimes, Option<String>)>,
+    /// Calls that are over, each on its way to its report.
+    closing: JoinSet<CallReport>,
     party_id: Option<String>,
-    last: Closed,
-    muted: bool,
+    /// How many calls had sound opened for them.
+    calls: u32,
+    controls: SoundControls,
+    sound_notices: UnboundedReceiver<SoundNotice>,
+    ringer: Ringer,
 }
 
 impl CallDriver {
     /// A driver without a call.
     pub fn new(setup: CallSetup) -> Self {
-        let (inputs_tx, inputs) = unbounded_channel();
+        let (said_tx, said) = unbounded_channel();
+        let (notices, sound_notices) = unbounded_channel();
+        let controls = setup.sound.controls;
+        let ringing_on = if setup.sound.tones { setup.sound.speaker.wanted(true) } else { None };
         Self {
             machine: CallMachine::new(setup.limits),
             setup: Setup {
@@ -78,18 +89,20 @@ impl CallDriver {
                 network: setup.network,
                 relay_only: setup.relay_only,
                 sound: setup.sound,
+                notices,
                 opened: Arc::new(Mutex::new(setup.opened)),
             },
             peer: None,
             generation: 0,
-            inputs_tx,
-            inputs,
+            said_tx,
+            said,
             notices: VecDeque::new(),
             closing: JoinSet::new(),
-            ended: None,
             party_id: None,
-            last: Closed::default(),
-            muted: false,
+            calls: 0,
+            controls,
+            sound_notices,
+            ringer: Ringer::new(ringing_on),
         }
     }
 
@@ -104,17 +117,21 @@ impl CallDriver {
         self.carry_out();
     }
 
-    /// Silences what is sent in this call and the ones after it.
-    pub fn set_muted(&mut self, muted: bool) {
-        self.muted = muted;
-        if let Some(peer) = &self.peer {
-            peer.order(Order::Mute(muted));
-        }
+    /// Mutes, holds, sets levels, in this call and the ones after it.
+    pub fn set_controls(&mut self, controls: SoundControls) {
+        self.controls = controls;
+        self.order(Order::Controls(controls));
     }
 
-    /// Whether what is sent is silenced.
-    pub fn muted(&self) -> bool {
-        self.muted
+    /// Dials keys in the running call; false when there is none.
+    pub fn dial(&mut self, dial: Dial) -> bool {
+        self.order(Order::Dial(dial));
+        self.peer.is_some()
+    }
+
+    /// How sound is muted, held and set.
+    pub fn controls(&self) -> SoundControls {
+        self.controls
     }
 
     /// Where the call stands.
@@ -124,7 +141,7 @@ impl CallDriver {
 
     /// Whether nothing is left to do: no call, and the last one's report was given.
     pub fn is_idle(&self) -> bool {
-        self.phase() == Phase::Idle && self.notices.is_empty() && self.ended.is_none() && self.closing.is_empty()
+        self.phase() == Phase::Idle && self.notices.is_empty() && self.closing.is_empty()
     }
 
     /// The figures of the running call, at most a second old.
@@ -145,18 +162,20 @@ impl CallDriver {
             }
             let timeout = self.machine.next_timeout();
             tokio::select! {
-                Some((generation, input)) = self.inputs.recv() => {
-                    // What a closed peer still says belongs to no call.
-                    if generation == self.generation && self.peer.is_some() {
-                        self.handle(input);
-                    }
-                }
+                // What a closed peer still says belongs to no call.
+                Some((generation, said)) = self.said.recv() => match said {
+                    _ if generation != self.generation || self.peer.is_none() => {}
+                    Said::Input(input) => self.handle(input),
+                    Said::Digit(digit) => self.notices.push_back(CallNotice::Digit(digit)),
+                },
+                Some(notice) = self.sound_notices.recv() => return CallNotice::Sound(notice),
                 Some(closed) = self.closing.join_next() => {
-                    match closed {
-                        Ok(closed) => self.last = closed,
-                        Err(error) => self.last.problems.push(format!("the call did not close: {error}")),
+                    match closed.map_err(JoinError::try_into_panic) {
+                        Ok(report) => self.notices.push_back(CallNotice::Report(Box::new(report))),
+                        // A bug, which is not to be hidden as a call without a report.
+                        Err(Ok(panic)) => std::panic::resume_unwind(panic),
+                        Err(Err(aborted)) => tracing::debug!("the end of a call was aborted: {aborted}"),
                     }
-                    self.report_if_closed();
                 }
                 () = sleep_until(timeout.unwrap_or_else(Instant::now).into()), if timeout.is_some() => {
                     self.machine.handle_timeout(Instant::now());
@@ -177,10 +196,14 @@ impl CallDriver {
                 }
                 Output::PreparePeer => {
                     self.generation += 1;
-                    let start = || PeerTask::start(self.setup.clone(), self.inputs_tx.clone());
+                    let start = || {
+                        self.calls += 1;
+                        let sound = self.setup.sound.of_call(self.calls);
+                        PeerTask::start(Setup { sound, ..self.setup.clone() }, self.said_tx.clone())
+                    };
                     let peer = self.peer.get_or_insert_with(start);
                     peer.order(Order::Prepare(self.generation));
-                    peer.order(Order::Mute(self.muted));
+                    peer.order(Order::Controls(self.controls));
                 }
                 Output::CreateOffer => self.order(Order::CreateOffer),
                 Output::ApplyOffer { sdp, .. } => self.order(Order::ApplyOffer(sdp)),
@@ -192,17 +215,18 @@ impl CallDriver {
                     self.order(Order::ClosePeer);
                 }
                 Output::Event(event) => {
-                    if let CallEvent::Ended(end) = &event {
-                        if let Some(peer) = self.peer.take() {
-                            self.closing.spawn(peer.close());
-                        }
-                        self.ended = Some((end.clone(), *self.machine.times(), self.party_id.take()));
-                    }
+                    let tone = self.ringer.follow(&event);
+                    let ended = match &event {
+                        CallEvent::Ended(end) => Some(end.clone()),
+                        _ => None,
+                    };
                     self.notices.push_back(CallNotice::Event(event));
+                    if let Some(end) = ended {
+                        self.close(end, tone);
+                    }
                 }
             }
         }
-        self.report_if_closed();
     }
 
     fn order(&self, order: Order) {
@@ -211,15 +235,23 @@ impl CallDriver {
         }
     }
 
-    /// Gives the report of a call that is over, once nothing of it is being closed any more.
-    fn report_if_closed(&mut self) {
-        if !self.closing.is_empty() {
-            return;
-        }
-        if let Some((end, times, party_id)) = self.ended.take() {
-            let Closed { stats, problems } = std::mem::take(&mut self.last);
-            let report = CallReport { end, times, party_id, stats, problems };
-            self.notices.push_back(CallNotice::Report(Box::new(report)));
-        }
+    /// Closes what the call that is over had, and gives its report then. The next call need not wait for it.
+    fn close(&mut self, end: CallEnd, tone: bool) {
+        let (times, party_id) = (*self.machine.times(), self.party_id.take());
+        let (peer, sound) = (self.peer.take(), self.setup.sound.of_call(self.calls));
+        self.closing.spawn(async move {
+            let Closed { stats, problems } = match peer {
+                Some(peer) => peer.close().await,
+                None => Closed::default(),
+            };
+            // A tone that tells of the end is heard first: the process may end with the report.
+            if tone {
+                tokio::time::sleep(END_TONE).await;
+            }
+            // Without a codec there was no sound to record.
+            let (recording, recording_both) =
+                if stats.codec.is_some() { (sound.record, sound.record_both) } else { (None, None) };
+            CallReport { end, times, party_id, stats, recording, recording_both, problems }
+        });
     }
 }

@@ -6,11 +6,12 @@
 mod driver;
 pub mod machine;
 mod peer;
+mod ringer;
 mod sound;
 mod stats;
 
 pub use driver::{CallDriver, CallNotice, CallSetup};
-pub use sound::{SoundSpec, SpeakerSpec};
+pub use sound::{ProcessSpec, SoundSpec, SpeakerSpec};
 pub use stats::{CallReport, CallStats};
 
 pub use machine::{

@@ -8,11 +8,14 @@ use super::stats::CallStats;
 use crate::api::Client;
 use crate::api::signaling::IceCandidate;
 use crate::api::types::IceServer;
-use crate::peer::media::{MediaClock, MediaHandle, MediaParts, MediaSession, MediaStats};
-use crate::peer::{
-    AudioPeer, LocalNetwork, NegotiatedCodecs, PeerConfig, PeerError, PeerEvent, PeerState, ReceivedRtp, RtpWriter,
+use crate::peer::media::{
+    MediaClock, MediaHandle, MediaParts, MediaSession, MediaStats, Outlet, SoundControls, SoundNotice, send_packets,
 };
-use chatphone_media::pipeline::EncodedPacket;
+use crate::peer::{
+    AudioPeer, LocalNetwork, NegotiatedCodecs, PeerConfig, PeerError, PeerEvent, PeerState, ReceivedRtp,
+    unusable_ice_servers,
+};
+use chatphone_media::audio::dtmf::{Dial, Digit, DtmfReceiver};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -35,6 +38,8 @@ pub(super) struct Setup {
     pub(super) network: LocalNetwork,
     pub(super) relay_only: bool,
     pub(super) sound: SoundSpec,
+    /// What there is to tell of the sound.
+    pub(super) notices: UnboundedSender<SoundNotice>,
     /// The sound of the first call, where it was opened ahead.
     pub(super) opened: Arc<Mutex<Option<MediaParts>>>,
 }
@@ -56,7 +61,9 @@ pub(super) enum Order {
     ApplyOffer(String),
     ApplyAnswer(String),
     AddCandidate(IceCandidate),
-    Mute(bool),
+    Controls(SoundControls),
+    /// Dial keys, once the sound runs.
+    Dial(Dial),
     /// The call is over: close everything.
     Close(oneshot::Sender<Closed>),
 }
@@ -75,11 +82,11 @@ pub(super) struct PeerTask {
 }
 
 impl PeerTask {
-    /// Starts the task; what it reports goes to `inputs`.
-    pub(super) fn start(setup: Setup, inputs: UnboundedSender<(u64, Input)>) -> Self {
+    /// Starts the task; what it reports goes to `said`.
+    pub(super) fn start(setup: Setup, said: UnboundedSender<(u64, Said)>) -> Self {
         let (orders, orders_rx) = unbounded_channel();
         let (stats_tx, stats) = watch::channel(CallStats::default());
-        tokio::spawn(Task::new(setup, Reports { generation: 0, inputs }, stats_tx).run(orders_rx));
+        tokio::spawn(Task::new(setup, Reports { generation: 0, said }, stats_tx).run(orders_rx));
         Self { orders, stats }
     }
 
@@ -105,15 +112,27 @@ impl PeerTask {
     }
 }
 
+/// What the task reports.
+pub(super) enum Said {
+    /// For the machine.
+    Input(Input),
+    /// The far end pressed a key.
+    Digit(Digit),
+}
+
 struct Reports {
     generation: u64,
-    inputs: UnboundedSender<(u64, Input)>,
+    said: UnboundedSender<(u64, Said)>,
 }
 
 impl Reports {
     fn say(&self, input: Input) {
+        self.send(Said::Input(input));
+    }
+
+    fn send(&self, said: Said) {
         // The driver is gone: so is the call.
-        let _ = self.inputs.send((self.generation, input));
+        let _ = self.said.send((self.generation, said));
     }
 }
 
@@ -129,11 +148,19 @@ struct Task {
     /// Orders for a peer that is still being made.
     early: Vec<Order>,
     connected: bool,
+    /// The first connection of the call has been there.
+    was_connected: bool,
     sound: Sound,
+    /// Why there is none.
+    no_sound: Option<String>,
     /// Where encoded packets go: the peer of the moment.
-    outlet: watch::Sender<Option<(RtpWriter, u8)>>,
+    outlet: watch::Sender<Option<Outlet>>,
+    /// Keys the far end presses.
+    keys: DtmfReceiver,
+    /// Dialled before the sound ran.
+    to_dial: Vec<Dial>,
     media_seen: bool,
-    muted: bool,
+    controls: SoundControls,
     problems: Vec<String>,
 }
 
@@ -154,10 +181,14 @@ impl Task {
             peer: None,
             early: Vec::new(),
             connected: false,
+            was_connected: false,
             sound: Sound::Opening,
+            no_sound: None,
             outlet: watch::Sender::new(None),
+            keys: DtmfReceiver::default(),
+            to_dial: Vec::new(),
             media_seen: false,
-            muted: false,
+            controls: SoundControls::default(),
             problems: Vec::new(),
         }
     }
@@ -176,6 +207,10 @@ impl Task {
                 order = orders.recv() => match order {
                     Some(Order::Prepare(generation)) => {
                         self.reports.generation = generation;
+                        // What was said before the driver knew this peer was not heard.
+                        if let Some(error) = self.no_sound.clone() {
+                            self.reports.say(Input::MediaFailed { error });
+                        }
                         making = JoinSet::new();
                         making.spawn(make_peer(self.setup.clone()));
                     }
@@ -226,13 +261,23 @@ impl Task {
     }
 
     async fn carry_out(&mut self, order: Order) {
-        if let Order::Mute(muted) = order {
-            self.muted = muted;
-            if let Sound::Running(media, _) = &self.sound {
-                media.set_muted(muted);
+        let order = match order {
+            Order::Controls(controls) => {
+                self.controls = controls;
+                if let Sound::Running(media, _) = &self.sound {
+                    media.set_controls(controls);
+                }
+                return;
             }
-            return;
-        }
+            Order::Dial(dial) => {
+                match &self.sound {
+                    Sound::Running(media, _) => media.dial(dial),
+                    _ => self.to_dial.push(dial),
+                }
+                return;
+            }
+            order => order,
+        };
         // A peer that could not be made was reported as such.
         let Some(peer) = &mut self.peer else { return };
         let input = match order {
@@ -253,7 +298,7 @@ impl Task {
                 Err(error) => Input::CandidateFailed { error: error.to_string() },
             },
             // Taken by the loop and above.
-            Order::Prepare(_) | Order::ClosePeer | Order::Close(_) | Order::Mute(_) => return,
+            Order::Prepare(_) | Order::ClosePeer | Order::Close(_) | Order::Controls(_) | Order::Dial(_) => return,
         };
         self.reports.say(input);
     }
@@ -263,12 +308,17 @@ impl Task {
             PeerEvent::LocalCandidate(candidate) => self.reports.say(Input::LocalCandidate(candidate)),
             PeerEvent::State(PeerState::Connected) => {
                 self.reports.say(Input::PeerConnected);
-                self.connected = true;
+                (self.connected, self.was_connected) = (true, true);
                 self.start_sound().await;
             }
             PeerEvent::State(PeerState::Disconnected) => self.reports.say(Input::PeerDisconnected),
             PeerEvent::State(PeerState::Failed) => self.reports.say(Input::PeerFailed {
-                reason: "no way for the media was found between this side and the agent's (ICE or DTLS failed)".into(),
+                reason: match self.was_connected {
+                    true => "the connection to the agent's side was lost and did not come back".into(),
+                    false => {
+                        "no way for the media was found between this side and the agent's (ICE or DTLS failed)".into()
+                    }
+                },
             }),
             PeerEvent::Rtp(packet) => self.take_packet(packet),
             PeerEvent::GatheringComplete | PeerEvent::State(PeerState::Closed) | PeerEvent::RemoteReport(_) => {}
@@ -277,7 +327,10 @@ impl Task {
 
     async fn sound_opened(&mut self, opened: Result<Result<MediaParts, String>, JoinError>) {
         match opened {
-            Ok(Ok(parts)) => {
+            Ok(Ok(mut parts)) => {
+                if let Some(notices) = parts.notices.listen() {
+                    tokio::spawn(forward(notices, self.setup.notices.clone()));
+                }
                 self.sound = Sound::Ready(parts);
                 if self.connected {
                     self.start_sound().await;
@@ -290,6 +343,7 @@ impl Task {
 
     fn no_sound(&mut self, error: String) {
         self.sound = Sound::Over;
+        self.no_sound = Some(error.clone());
         self.reports.say(Input::MediaFailed { error });
     }
 
@@ -304,10 +358,15 @@ impl Task {
         match std::mem::replace(&mut self.sound, Sound::Over) {
             Sound::Ready(parts) => {
                 let (packets_tx, packets) = unbounded_channel();
-                match MediaSession::new(parts, codec.kind, self.setup.sound.media.clone(), packets_tx) {
+                let mut config = self.setup.sound.media();
+                config.sender.telephone_events = codecs.sending_events().map(|(_, clock_rate)| clock_rate);
+                match MediaSession::new(parts, codec.kind, config, packets_tx) {
                     Ok((session, handle)) => {
-                        handle.set_muted(self.muted);
-                        self.outlet.send_replace(Some((peer.rtp_writer(), codec.payload_type)));
+                        handle.set_controls(self.controls);
+                        for dial in self.to_dial.drain(..) {
+                            handle.dial(dial);
+                        }
+                        self.outlet.send_replace(Outlet::new(peer.rtp_writer(), &codecs));
                         self.setup.clock.attach(session);
                         self.sound = Sound::Running(handle, codecs);
                         tokio::spawn(send_packets(packets, self.outlet.subscribe()));
@@ -319,7 +378,7 @@ impl Task {
                 self.no_sound(format!("the codec to send with changed to {} in the call", codec.kind));
             }
             Sound::Running(handle, _) => {
-                self.outlet.send_replace(Some((peer.rtp_writer(), codec.payload_type)));
+                self.outlet.send_replace(Outlet::new(peer.rtp_writer(), &codecs));
                 self.sound = Sound::Running(handle, codecs);
             }
             other => self.sound = other,
@@ -332,7 +391,14 @@ impl Task {
             self.reports.say(Input::MediaFlowing);
         }
         let Sound::Running(media, codecs) = &self.sound else { return };
-        // What is none of the audio codecs (comfort noise, DTMF) would only be made noise of.
+        if codecs.is_event(packet.payload_type) {
+            if let Some(digit) = self.keys.push(&packet.payload, packet.timestamp) {
+                self.reports.send(Said::Digit(digit));
+            }
+            media.push_event(packet.into_packet());
+            return;
+        }
+        // What is none of the audio codecs (comfort noise) would only be made noise of.
         if let Some(codec) = codecs.kind_of(packet.payload_type) {
             let arrival = packet.arrival;
             media.push(codec, packet.into_packet(), arrival);
@@ -344,9 +410,11 @@ impl Task {
             Sound::Running(handle, codecs) => (codecs.sending().map(|c| c.kind), *handle.stats().borrow()),
             _ => (None, MediaStats::default()),
         };
+        let before = self.stats.borrow().peer.clone();
         let peer = match &mut self.peer {
-            Some(peer) => peer.stats().await,
-            None => self.stats.borrow().peer.clone(),
+            // A connection that is lost has no pair any more: the one it had is what a report is to show.
+            Some(peer) => peer.stats().await.or_way_of(before),
+            None => before,
         };
         CallStats { codec, peer, media }
     }
@@ -378,21 +446,20 @@ impl Task {
     }
 }
 
+/// Passes notices on, for as long as the call's sound is open.
+async fn forward(mut from: UnboundedReceiver<SoundNotice>, to: UnboundedSender<SoundNotice>) {
+    while let Some(notice) = from.recv().await {
+        if to.send(notice).is_err() {
+            return;
+        }
+    }
+}
+
 /// The next event of the peer; pending without one.
 async fn next_event(events: &mut Option<Events>) -> Option<PeerEvent> {
     match events {
         Some(events) => events.recv().await,
         None => std::future::pending().await,
-    }
-}
-
-/// Sends what a session encodes over the peer of the moment. Ends with the session.
-async fn send_packets(mut packets: UnboundedReceiver<EncodedPacket>, outlet: watch::Receiver<Option<(RtpWriter, u8)>>) {
-    while let Some(p) = packets.recv().await {
-        let out = outlet.borrow().clone();
-        if let Some((writer, payload_type)) = out {
-            writer.write(payload_type, p.sequence_number, p.timestamp, p.marker, p.payload).await;
-        }
     }
 }
 
@@ -403,6 +470,10 @@ async fn make_peer(setup: Setup) -> Made {
         Ok(Err(error)) => without_servers(&mut problems, &error.to_string()),
         Err(_) => without_servers(&mut problems, &format!("no answer within {} s", ICE_SERVERS_WITHIN.as_secs())),
     };
+    for what in unusable_ice_servers(&ice_servers) {
+        tracing::info!("an ICE server is left out: {what}");
+        problems.push(format!("an ICE server is left out: {what}"));
+    }
     let made = AudioPeer::new(PeerConfig {
         ice_servers,
         network: setup.network.clone(),

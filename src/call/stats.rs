@@ -5,6 +5,7 @@ use crate::peer::PeerStats;
 use crate::peer::media::MediaStats;
 use chatphone_media::SAMPLE_RATE;
 use chatphone_media::audio::codec::CodecKind;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// The figures of a call, running or over.
@@ -43,6 +44,10 @@ pub struct CallReport {
     pub party_id: Option<String>,
     /// The last figures.
     pub stats: CallStats,
+    /// Where the far end's voice was recorded.
+    pub recording: Option<PathBuf>,
+    /// Where both directions were recorded.
+    pub recording_both: Option<PathBuf>,
     /// What went wrong beside, in words: a recording cut short, ICE servers that could not be fetched.
     pub problems: Vec<String>,
 }

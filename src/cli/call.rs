@@ -1,12 +1,17 @@
 //! `chatphone call`: one call, from the chat request to the report.
 
-use super::connection::{Connection, ConnectionArgs};
+use super::connection::ConnectionArgs;
+use super::interrupt::Interrupts;
+use super::output;
 use super::place::{CallPlan, place_call};
-use super::progress::{self, Progress};
+use super::progress::Progress;
 use super::sound::{NetworkArgs, SoundArgs};
+use super::time::duration;
 use crate::api::Client;
 use crate::call::{CallConfig, Outcome};
+use crate::config::Connection;
 use crate::phone::EndChat;
+use chatphone_media::audio::dtmf::Dial;
 use clap::Args;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -26,19 +31,23 @@ pub struct CallArgs {
     network: NetworkArgs,
 
     /// Hang up this long after the call was connected (as in 10s, 2m); without it the agent, or Ctrl-C, ends the call
-    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
     duration: Option<Duration>,
+
+    /// Dial these keys once the agent's sound arrives: 0-9, *, #, A-D; w is a pause of half a second
+    #[arg(long, value_name = "KEYS")]
+    dtmf: Option<Dial>,
 
     /// Wait for the agent to call, instead of asking for a call
     #[arg(long)]
     incoming: bool,
 
     /// How long to wait for an agent to join (with --incoming: to call)
-    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = duration)]
     wait: Duration,
 
     /// How long to wait for the agent's answer to the request for a call
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
     answer_within: Duration,
 
     /// Leave the chat open at the contact center when the call is over
@@ -55,27 +64,25 @@ pub struct CallArgs {
 /// # Errors
 /// Wrong settings; what goes wrong in the call itself is in the report.
 pub async fn run(args: CallArgs) -> anyhow::Result<ExitCode> {
-    let Connection { config, request } = args.connection.resolve()?;
-    let network = args.network.network(&config.base_url);
+    let Connection { client, request, url } = args.connection.resolve()?;
+    let network = args.network.network(&url);
     let plan = CallPlan {
-        client: Client::new(config)?,
+        client: Client::new(client)?,
         request,
         sound: args.sound.spec(),
         network,
         relay_only: args.network.relay_only(),
         incoming: args.incoming,
+        dial: args.dtmf,
         duration: args.duration,
         wait: args.wait,
         limits: CallConfig { no_offer: args.answer_within, ..CallConfig::default() },
         end_chat: if args.keep_chat { EndChat::Never } else { EndChat::IfNew },
     };
     let mut progress = if args.json { Progress::json() } else { Progress::text() };
-    let summary = place_call(plan, progress::interrupted(), |event, state| progress.show(event, state)).await;
-    if args.json {
-        super::print_json(&summary);
-    } else {
-        super::print_text(&summary);
-    }
+    let summary = place_call(plan, Interrupts::take().first(), |event, state| progress.show(event, state)).await;
+    let report = if args.json { serde_json::to_string(&summary)? } else { format!("\n{summary}") };
+    output::print(&report)?;
     if summary.outcome == Outcome::Completed {
         return Ok(ExitCode::SUCCESS);
     }

@@ -1,18 +1,19 @@
 //! `chatphone demo`: a whole call between two recorded voices on this machine, and the proof that they were heard.
 
+use super::interrupt::Interrupts;
 use super::ladder::Ladder;
+use super::output;
 use super::place::{CallPlan, place_call};
-use super::progress::{self, Progress};
+use super::progress::Progress;
 use super::summary::CallSummary;
 use crate::api::types::ChatRequest;
 use crate::api::{Client, ClientConfig, Identity};
-use crate::call::{CallConfig, Outcome, SoundSpec};
-use crate::peer::LocalNetwork;
+use crate::call::{Outcome, SoundSpec};
 use crate::phone::EndChat;
 use crate::simulator::{AgentSound, Simulator, SimulatorConfig};
 use anyhow::{Context, bail};
 use chatphone_media::SAMPLE_RATE;
-use chatphone_media::audio::compare::best_match;
+use chatphone_media::audio::compare::likeness;
 use chatphone_media::audio::file::read_wav;
 use chatphone_media::audio::source::SourceSpec;
 use chatphone_media::samples::{AGENT, CUSTOMER, Sample};
@@ -48,13 +49,15 @@ pub async fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
     config.agent.sound = AgentSound::Play(agent_says);
     config.agent.record_dir = Some(args.out.clone());
     let simulator = Simulator::start(config).await?;
-    println!("A contact center was started at {}. A customer chats with it, then calls.\n", simulator.base_url());
+    output::print(&format!(
+        "A contact center was started at {}. A customer chats with it, then calls.\n",
+        simulator.base_url()
+    ))?;
 
     let customer_hears = args.out.join("customer-hears.wav");
     let mut client_config = ClientConfig::new(simulator.base_url(), "demo", Identity::ClientId(uuid()));
     client_config.tenant = Some("demo.localhost".into());
     let plan = CallPlan {
-        client: Client::new(client_config)?,
         request: ChatRequest { from: Some("Demo customer".into()), ..ChatRequest::default() },
         sound: SoundSpec {
             source: SourceSpec::File(customer_says),
@@ -62,17 +65,14 @@ pub async fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
             record_both: Some(args.out.join("both-sides.wav")),
             ..SoundSpec::default()
         },
-        network: LocalNetwork::towards(Some(simulator.addr().ip())),
-        relay_only: false,
-        incoming: false,
         duration: Some(Duration::from_secs_f64(length_s(&CUSTOMER).max(length_s(&AGENT)) + 1.0)),
         wait: Duration::from_secs(10),
-        limits: CallConfig::default(),
         end_chat: EndChat::Always,
+        ..CallPlan::new(Client::new(client_config)?, Some(simulator.addr().ip()))
     };
     let mut progress = Progress::text();
     let mut ladder = Ladder::new();
-    let summary = place_call(plan, progress::interrupted(), |event, state| {
+    let summary = place_call(plan, Interrupts::take().first(), |event, state| {
         progress.show(event, state);
         ladder.add(event, state);
     })
@@ -80,18 +80,18 @@ pub async fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
     let agent_heard = simulator.recordings();
     simulator.shutdown().await;
 
-    println!("\nWhat was exchanged:\n\n{ladder}\nHow it went:\n\n{summary}");
+    output::print(&format!("\nWhat was exchanged:\n\n{ladder}\nHow it went:\n\n{summary}"))?;
     if summary.outcome != Outcome::Completed {
         bail!("the call was not completed: {}: {}", summary.outcome, summary.reason);
     }
     let Some(agent_hears) = agent_heard.last() else { bail!("the agent's side was not recorded") };
-    println!("What was heard (correlation with what was said; 1.00 is the same):\n");
+    output::print("What was heard (correlation with what was said; 1.00 is the same):\n")?;
     let far = heard("the customer", &AGENT, &customer_hears)?;
     let near = heard("the agent", &CUSTOMER, agent_hears)?;
-    println!(
+    output::print(&format!(
         "\nListen: {}\n        (left is the customer, right is the agent)",
         args.out.join("both-sides.wav").display()
-    );
+    ))?;
     if !(far && near) {
         bail!("a recording does not hold what was said: see the lines marked NOT HEARD");
     }
@@ -121,11 +121,11 @@ fn heard(who: &str, said: &Sample, recording: &Path) -> anyhow::Result<bool> {
     let mut all = true;
     for utterance in said.utterances {
         let at = |s: f64| ((s * f64::from(SAMPLE_RATE)) as usize).min(original.len());
-        let found = best_match(&original[at(utterance.start_s)..at(utterance.end_s)], &recording);
-        let correlation = found.map_or(0.0, |m| m.correlation);
+        let correlation =
+            likeness(&original[at(utterance.start_s)..at(utterance.end_s)], &recording).unwrap_or_default();
         let mark = if correlation >= HEARD { "" } else { "  NOT HEARD" };
         all &= correlation >= HEARD;
-        println!("{who:<13}{correlation:>5.2}  \"{}\"{mark}", utterance.text);
+        output::print(&format!("{who:<13}{correlation:>5.2}  \"{}\"{mark}", utterance.text))?;
     }
     Ok(all)
 }

@@ -8,7 +8,9 @@ use crate::chat::{ChatEvent, EndReason, SessionConfig};
 use crate::peer::LocalNetwork;
 use crate::peer::media::MediaClock;
 use crate::phone::{EndChat, Phone, PhoneConfig, PhoneEvent, PhoneState};
+use chatphone_media::audio::dtmf::Dial;
 use std::future::Future;
+use std::net::IpAddr;
 use std::pin::pin;
 use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
@@ -27,6 +29,8 @@ pub struct CallPlan {
     pub relay_only: bool,
     /// Wait for the agent to call, instead of asking for a call.
     pub incoming: bool,
+    /// Keys to dial once the agent's sound arrives.
+    pub dial: Option<Dial>,
     /// How long to stay connected; `None`: until the agent hangs up.
     pub duration: Option<Duration>,
     /// How long an agent (with `incoming`, the agent's call) may take.
@@ -35,6 +39,26 @@ pub struct CallPlan {
     pub limits: CallConfig,
     /// What becomes of the chat.
     pub end_chat: EndChat,
+}
+
+impl CallPlan {
+    /// A call that sends silence and keeps nothing, until the agent hangs up. `host`: the contact center's address, when
+    /// it is known to be one of this machine's.
+    pub fn new(client: Client, host: Option<IpAddr>) -> Self {
+        Self {
+            client,
+            request: ChatRequest::default(),
+            sound: SoundSpec::default(),
+            network: LocalNetwork::towards(host),
+            relay_only: false,
+            incoming: false,
+            dial: None,
+            duration: None,
+            wait: Duration::from_secs(60),
+            limits: CallConfig::default(),
+            end_chat: EndChat::IfNew,
+        }
+    }
 }
 
 /// Makes a call. `stop` ends it early; `watch` sees every event and the state that goes with it. Whatever goes wrong is
@@ -49,7 +73,7 @@ pub async fn place_call(
         ready = prepare(plan) => ready,
         () = &mut stop => return CallSummary::without_call(Outcome::Cancelled, "stopped before the call"),
     };
-    let Prepared { config, incoming, duration, wait, recordings } = match ready {
+    let Prepared { config, incoming, mut dial, duration, wait } = match ready {
         Ok(prepared) => *prepared,
         Err(summary) => return *summary,
     };
@@ -63,10 +87,17 @@ pub async fn place_call(
         tokio::select! {
             event = events.recv() => {
                 let Some(event) = event else { break };
-                watch(&event, &progress.phone.state());
+                // A copy: the phone would wait for who looks at its state for long.
+                let state = progress.phone.state().clone();
+                watch(&event, &state);
                 match &event {
                     PhoneEvent::Call(CallEvent::Requesting { .. } | CallEvent::Ringing { .. }) => wait_until = None,
                     PhoneEvent::Call(CallEvent::Connected) => hang_up_at = duration.map(|d| Instant::now() + d),
+                    PhoneEvent::Call(CallEvent::MediaFlowing) => {
+                        if let Some(dial) = dial.take() {
+                            progress.phone.dial(dial);
+                        }
+                    }
                     PhoneEvent::Call(CallEvent::Ended(_)) => hang_up_at = None,
                     _ => {}
                 }
@@ -83,7 +114,7 @@ pub async fn place_call(
                 } else {
                     wait_until = None;
                     let what = if incoming { "no agent called" } else { "no agent joined the chat" };
-                    progress.give_up(Outcome::Unavailable, format!("{what} within {} s", wait.as_secs()));
+                    progress.give_up(Outcome::Unavailable, format!("{what} within {} s", wait.as_secs_f64()));
                 }
             }
         }
@@ -92,19 +123,15 @@ pub async fn place_call(
     if let Err(error) = task.await {
         return CallSummary::without_call(Outcome::Failed, format!("internal error: {error}"));
     }
-    let mut summary = progress.summary();
-    if summary.codec.is_some() {
-        (summary.recording, summary.recording_both) = recordings;
-    }
-    summary
+    progress.summary()
 }
 
 struct Prepared {
     config: PhoneConfig,
     incoming: bool,
+    dial: Option<Dial>,
     duration: Option<Duration>,
     wait: Duration,
-    recordings: (Option<std::path::PathBuf>, Option<std::path::PathBuf>),
 }
 
 /// Finds what can be wrong before anybody is bothered: sound devices and files, the contact center, its hours.
@@ -125,7 +152,6 @@ async fn prepare(plan: CallPlan) -> Result<Box<Prepared>, Box<CallSummary>> {
         Ok(clock) => clock,
         Err(error) => return no(Outcome::Failed, format!("no thread for the sound could be started: {error}")),
     };
-    let recordings = (plan.sound.record.clone(), plan.sound.record_both.clone());
     Ok(Box::new(Prepared {
         config: PhoneConfig {
             call: CallSetup {
@@ -143,9 +169,9 @@ async fn prepare(plan: CallPlan) -> Result<Box<Prepared>, Box<CallSummary>> {
             end_chat: plan.end_chat,
         },
         incoming: plan.incoming,
+        dial: plan.dial,
         duration: plan.duration,
         wait: plan.wait,
-        recordings,
     }))
 }
 

@@ -43,33 +43,6 @@ impl Progress {
     }
 }
 
-/// Resolves at Ctrl-C or SIGTERM. A second one ends the process at once.
-pub async fn interrupted() {
-    signal().await;
-    tokio::spawn(async {
-        signal().await;
-        std::process::exit(1);
-    });
-}
-
-async fn signal() {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut term) = signal(SignalKind::terminate()) {
-            tokio::select! {
-                _ = term.recv() => {}
-                _ = tokio::signal::ctrl_c() => {}
-            }
-            return;
-        }
-    }
-    // Without a handler nothing can be waited for; the default action ends the process.
-    if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending::<()>().await;
-    }
-}
-
 fn as_text(event: &PhoneEvent, state: &PhoneState) -> Option<(&'static str, String)> {
     let name = |id: &Option<String>| id.as_deref().map_or_else(|| "the agent".into(), |id| state.party_name(id));
     Some(match event {
@@ -93,6 +66,8 @@ fn as_text(event: &PhoneEvent, state: &PhoneState) -> Option<(&'static str, Stri
                 CallEvent::Ended(end) => format!("{}: {}", end.outcome, end.reason),
             },
         ),
+        PhoneEvent::Sound(notice) => ("sound", notice.to_string()),
+        PhoneEvent::Digit(digit) => ("call", format!("the agent pressed {digit}")),
         PhoneEvent::CallReport(_) | PhoneEvent::Signaling { .. } => return None,
     })
 }
@@ -168,6 +143,10 @@ fn as_json(event: &PhoneEvent, state: &PhoneState) -> Option<Value> {
             CallEvent::DeclinedBusy { party_id } => json!({"event": "call_declined_busy", "party_id": party_id}),
             CallEvent::Ended(end) => json!({"event": "call_ended", "outcome": end.outcome, "reason": end.reason}),
         },
+        PhoneEvent::Sound(notice) => {
+            json!({"event": "sound", "notice": notice, "message": notice.to_string()})
+        }
+        PhoneEvent::Digit(digit) => json!({"event": "dtmf_received", "digit": digit.to_string()}),
         PhoneEvent::CallReport(_) => return None,
     })
 }

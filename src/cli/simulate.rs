@@ -1,10 +1,12 @@
 //! `chatphone simulate`: a contact center on this machine.
 
+use super::interrupt::Interrupts;
+use super::time::duration;
+use crate::api::types::{IceServer, ParameterType};
 use crate::simulator::{
     AgentConfig, AgentSound, COMMANDS, Fault, Hours, Rejection, Simulator, SimulatorConfig, parse_ice_server,
     parse_parameter,
 };
-use crate::api::types::{IceServer, ParameterType};
 use anyhow::Context;
 use clap::Args;
 use std::io::Write;
@@ -160,28 +162,12 @@ fn commands_help() -> String {
     format!("What a customer can write to an agent:\n{}", list.join("\n"))
 }
 
-/// Reads a time: `10s`, `200ms`, `1.5m`, `2h`, or a bare number of seconds.
-fn duration(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("`{text}` is no time, such as 200ms, 10s, 1.5m or 2h");
-    let unit_at = text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len());
-    let (number, unit) = text.split_at(unit_at);
-    let scale = match unit {
-        "ms" => 0.001,
-        "" | "s" => 1.0,
-        "m" => 60.0,
-        "h" => 3600.0,
-        _ => return Err(wrong()),
-    };
-    let seconds = number.trim().parse::<f64>().map_err(|_| wrong())? * scale;
-    // A year is for ever, and keeps the sums of times far from their limits.
-    if (0.0..=31_536_000.0).contains(&seconds) { Ok(Duration::from_secs_f64(seconds)) } else { Err(wrong()) }
-}
-
 /// Runs the center until Ctrl-C or SIGTERM.
 ///
 /// # Errors
 /// When it cannot start: the port is taken, the folder for recordings or the agents' file is of no use.
 pub async fn run(args: SimulateArgs) -> anyhow::Result<()> {
+    let mut interrupts = Interrupts::take();
     let simulator = Simulator::start(args.into()).await?;
     if !simulator.addr().ip().is_loopback() {
         eprintln!(
@@ -192,25 +178,10 @@ pub async fn run(args: SimulateArgs) -> anyhow::Result<()> {
     }
     let mut out = std::io::stdout();
     writeln!(out, "listening on http://{}", simulator.addr()).and_then(|()| out.flush()).context("cannot print")?;
-    until_told_to_stop().await?;
+    interrupts.next().await;
     tracing::info!("stopping");
     simulator.shutdown().await;
     Ok(())
-}
-
-#[cfg(unix)]
-async fn until_told_to_stop() -> anyhow::Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
-    tokio::select! {
-        result = tokio::signal::ctrl_c() => result.context("cannot wait for Ctrl-C"),
-        _ = terminate.recv() => Ok(()),
-    }
-}
-
-#[cfg(not(unix))]
-async fn until_told_to_stop() -> anyhow::Result<()> {
-    tokio::signal::ctrl_c().await.context("cannot wait for Ctrl-C")
 }
 
 #[cfg(test)]
@@ -238,23 +209,33 @@ mod tests {
     #[test]
     fn flags_reach_the_configuration() {
         let c = config(&[
-            "--listen", "127.0.0.1:0", "--agent", "tone:440", "--no-agent", "--hold", "2s", "--closed", "--reject",
-            "486:busy", "--fault", "poll:5000:3", "--ice-server", "turn:h,u,p", "--ice-server", "stun:h",
-            "--parameter", "mail=EMAIL", "--hang-up-after", "1.5", "--inactivity-timeout", "0",
+            "--listen",
+            "127.0.0.1:0",
+            "--agent",
+            "tone:440",
+            "--no-agent",
+            "--hold",
+            "2s",
+            "--closed",
+            "--reject",
+            "486:busy",
+            "--fault",
+            "poll:5000:3",
+            "--ice-server",
+            "turn:h,u,p",
+            "--ice-server",
+            "stun:h",
+            "--parameter",
+            "mail=EMAIL",
+            "--hang-up-after",
+            "1.5",
+            "--inactivity-timeout",
+            "0",
         ]);
         assert_eq!((c.agents, c.hours, c.hold), (Some(0), Hours::Closed, Duration::from_secs(2)));
         assert_eq!((c.ice_servers.len(), c.faults.len(), c.parameters.len()), (2, 1, 1));
         assert_eq!(c.agent.hang_up_after, Some(Duration::from_millis(1500)));
         assert_eq!(c.agent.reject.unwrap().reason, "busy");
         assert_eq!(c.inactivity_timeout, None);
-    }
-
-    #[test]
-    fn times_have_units() {
-        assert_eq!(duration("200ms"), Ok(Duration::from_millis(200)));
-        assert_eq!(duration("1.5m"), Ok(Duration::from_secs(90)));
-        for bad in ["", "s", "-1s", "1d", "NaN", "inf", "1e99"] {
-            assert!(duration(bad).is_err(), "{bad}");
-        }
     }
 }

@@ -1,7 +1,8 @@
 //! Flags for the sound of a call and the network it goes over.
 
-use crate::call::{SoundSpec, SpeakerSpec};
-use crate::peer::media::MediaConfig;
+use crate::call::{ProcessSpec, SoundSpec, SpeakerSpec};
+use crate::config::ChosenDevices;
+use crate::peer::media::{MediaConfig, SoundControls};
 use crate::peer::{LocalNetwork, PortRange};
 use chatphone_media::audio::codec::CodecKind;
 use chatphone_media::audio::source::SourceSpec;
@@ -28,11 +29,15 @@ pub struct SoundArgs {
     #[arg(long, value_name = "DEVICE|none")]
     speaker: Option<String>,
 
-    /// Record what the agent says, as a mono WAV file
+    /// Use the devices named with --mic and --speaker in later calls too (see `chatphone devices`)
+    #[arg(long)]
+    remember: bool,
+
+    /// Record what the agent says, as a mono WAV file; a later call of the same chat gets a number (heard-2.wav)
     #[arg(long, value_name = "FILE")]
     record: Option<PathBuf>,
 
-    /// Record both sides, as a stereo WAV file: left is sent, right is received
+    /// Record both sides, as a stereo WAV file: left is sent, right is received; numbered as with --record
     #[arg(long, value_name = "FILE")]
     record_both: Option<PathBuf>,
 
@@ -52,25 +57,79 @@ pub struct SoundArgs {
     #[arg(long)]
     dtx: bool,
 
+    /// Do not take the speaker's echo out of the microphone's sound
+    #[arg(long)]
+    no_aec: bool,
+
+    /// Do not take noise out of the microphone's sound
+    #[arg(long)]
+    no_ns: bool,
+
+    /// Do not bring the microphone's sound to one loudness
+    #[arg(long)]
+    no_agc: bool,
+
+    /// Raise (or, below 0, lower) what is sent, in dB
+    #[arg(long, value_name = "DB", default_value = "0", allow_negative_numbers = true, value_parser = decibels)]
+    mic_gain: f32,
+
+    /// Raise (or, below 0, lower) what is played, in dB
+    #[arg(long, value_name = "DB", default_value = "0", allow_negative_numbers = true, value_parser = decibels)]
+    speaker_gain: f32,
+
+    /// Play no ringing and call-progress tones
+    #[arg(long)]
+    no_tones: bool,
+
     /// How long received sound waits for packets that come late: as long as the network asks for, or a fixed time
     #[arg(long, value_name = "adaptive|TIME", default_value = "adaptive", value_parser = jitter_buffer)]
     jitter_buffer: JitterBuffer,
 }
 
 impl SoundArgs {
-    /// What the flags ask for.
+    /// What the flags ask for; what they leave open is as it was chosen before (see [`ChosenDevices`]).
     pub fn spec(&self) -> SoundSpec {
-        let source = match &self.mic {
+        let mut chosen = ChosenDevices::load();
+        if self.remember {
+            self.remember(&mut chosen);
+        }
+        self.spec_with(chosen)
+    }
+
+    fn remember(&self, chosen: &mut ChosenDevices) {
+        if let Some(name) = &self.mic {
+            chosen.microphone = Some(name.clone());
+        }
+        match self.speaker.as_deref() {
+            Some("default") => chosen.speaker = None,
+            Some("none") | None => {}
+            Some(name) => chosen.speaker = Some(name.to_owned()),
+        }
+        if let Err(error) = chosen.save() {
+            tracing::warn!("the devices cannot be remembered: {error}");
+        }
+    }
+
+    fn spec_with(&self, chosen: ChosenDevices) -> SoundSpec {
+        let mut source = match &self.mic {
             Some(name) => SourceSpec::Microphone(Some(name.clone())),
             None => self.play.clone(),
         };
-        let speaker = match self.speaker.as_deref() {
+        let mut speaker = match self.speaker.as_deref() {
             Some("none") => SpeakerSpec::None,
             Some("default") => SpeakerSpec::Default,
             Some(name) => SpeakerSpec::Named(name.to_owned()),
             None if matches!(source, SourceSpec::Microphone(_)) => SpeakerSpec::Default,
             None => SpeakerSpec::None,
         };
+        let microphone_or_default = source == SourceSpec::Microphone(None) && chosen.microphone.is_some();
+        if microphone_or_default {
+            source = SourceSpec::Microphone(chosen.microphone);
+        }
+        let mut speaker_or_default = false;
+        if let (None, SpeakerSpec::Default, Some(name)) = (&self.speaker, &speaker, chosen.speaker) {
+            (speaker, speaker_or_default) = (SpeakerSpec::Named(name), true);
+        }
         let defaults = SoundSpec::default();
         let mut media = MediaConfig::default();
         let opus = &mut media.sender.encoder.opus;
@@ -89,7 +148,23 @@ impl SoundArgs {
             record_both: self.record_both.clone(),
             codecs: if self.codec.is_empty() { defaults.codecs } else { self.codec.clone() },
             media,
+            process: ProcessSpec { echo: !self.no_aec, noise: !self.no_ns, gain: !self.no_agc },
+            microphone_or_default,
+            speaker_or_default,
+            controls: SoundControls {
+                microphone_gain_db: self.mic_gain,
+                speaker_gain_db: self.speaker_gain,
+                ..SoundControls::default()
+            },
+            tones: !self.no_tones,
         }
+    }
+}
+
+fn decibels(text: &str) -> Result<f32, String> {
+    match text.parse::<f32>() {
+        Ok(db) if (-60.0..=40.0).contains(&db) => Ok(db),
+        _ => Err("use a number of dB from -60 to 40".into()),
     }
 }
 
@@ -128,11 +203,11 @@ pub struct NetworkArgs {
 }
 
 impl NetworkArgs {
-    /// The local addresses for media towards the contact center at `base_url`.
-    pub fn network(&self, base_url: &str) -> LocalNetwork {
+    /// The local addresses for media towards the contact center at `url`.
+    pub fn network(&self, url: &url::Url) -> LocalNetwork {
         let network = match self.media_address {
             Some(address) => LocalNetwork::only(address),
-            None => LocalNetwork::towards(literal_address(base_url)),
+            None => LocalNetwork::towards(literal_address(url)),
         };
         network.with_ports(self.media_ports.clone())
     }
@@ -144,8 +219,8 @@ impl NetworkArgs {
 }
 
 /// The address that a URL names without a look-up.
-fn literal_address(base_url: &str) -> Option<IpAddr> {
-    match url::Url::parse(base_url).ok()?.host()? {
+fn literal_address(url: &url::Url) -> Option<IpAddr> {
+    match url.host()? {
         url::Host::Ipv4(ip) => Some(ip.into()),
         url::Host::Ipv6(ip) => Some(ip.into()),
         url::Host::Domain(name) => name.eq_ignore_ascii_case("localhost").then_some([127, 0, 0, 1].into()),
@@ -160,4 +235,48 @@ fn port_range(text: &str) -> Result<PortRange, String> {
         return Err("the first port must be at least 1 and not above the last".into());
     }
     Ok(from..=to)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Flags {
+        #[command(flatten)]
+        sound: SoundArgs,
+    }
+
+    fn spec(flags: &[&str]) -> SoundSpec {
+        let chosen = ChosenDevices { microphone: Some("headset mic".into()), speaker: Some("headset".into()) };
+        Flags::try_parse_from([&["chatphone"], flags].concat()).unwrap().sound.spec_with(chosen)
+    }
+
+    #[test]
+    fn chosen_devices_are_used_unless_flags_name_others() {
+        let usual = spec(&[]);
+        assert_eq!(usual.source, SourceSpec::Microphone(Some("headset mic".into())));
+        assert_eq!(usual.speaker, SpeakerSpec::Named("headset".into()));
+        assert!(usual.microphone_or_default && usual.speaker_or_default);
+        let named = spec(&["--mic", "webcam", "--speaker", "default"]);
+        assert_eq!(named.source, SourceSpec::Microphone(Some("webcam".into())));
+        assert_eq!(named.speaker, SpeakerSpec::Default);
+        assert!(!named.microphone_or_default && !named.speaker_or_default);
+        let file = spec(&["--play", "hello.wav"]);
+        assert_eq!((file.source, file.speaker), (SourceSpec::File("hello.wav".into()), SpeakerSpec::None));
+    }
+
+    #[test]
+    fn processing_and_levels_are_set_by_flags() {
+        let plain = spec(&[]);
+        assert_eq!(plain.process, ProcessSpec::default());
+        let flags = ["--no-aec", "--no-ns", "--no-agc", "--mic-gain", "-6", "--speaker-gain", "3.5", "--no-tones"];
+        let set = spec(&flags);
+        assert_eq!(set.process, ProcessSpec { echo: false, noise: false, gain: false });
+        assert_eq!((set.controls.microphone_gain_db, set.controls.speaker_gain_db), (-6.0, 3.5));
+        assert!(!set.tones && plain.tones);
+        assert!(Flags::try_parse_from(["chatphone", "--mic-gain", "100"]).is_err());
+    }
 }

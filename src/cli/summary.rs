@@ -32,8 +32,10 @@ pub struct CallSummary {
     /// The candidate pair in use.
     pub ice: IceSummary,
     /// Where the far end's voice was recorded.
+    #[serde(serialize_with = "as_text")]
     pub recording: Option<PathBuf>,
     /// Where both directions were recorded.
+    #[serde(serialize_with = "as_text")]
     pub recording_both: Option<PathBuf>,
     /// What went wrong beside, in words.
     pub problems: Vec<String>,
@@ -115,7 +117,7 @@ impl CallSummary {
         }
     }
 
-    /// The summary of a call. Chat, names and recordings are filled in by who knows them.
+    /// The summary of a call. Chat and names are filled in by who knows them.
     pub fn of(report: &CallReport) -> Self {
         let (times, stats) = (&report.times, &report.stats);
         let (sender, receiver) = (&stats.media.sender, &stats.media.receiver);
@@ -141,10 +143,17 @@ impl CallSummary {
                 local: stats.peer.local_candidate.as_ref().map(ToString::to_string),
                 remote: stats.peer.remote_candidate.as_ref().map(ToString::to_string),
             },
+            recording: report.recording.clone(),
+            recording_both: report.recording_both.clone(),
             problems: report.problems.clone(),
             ..Self::without_call(report.end.outcome, report.end.reason.clone())
         }
     }
+}
+
+/// JSON is UTF-8, and a path need not be: better an odd letter in it than no report.
+fn as_text<S: serde::Serializer>(path: &Option<PathBuf>, to: S) -> Result<S::Ok, S::Error> {
+    path.as_ref().map(|p| p.to_string_lossy()).serialize(to)
 }
 
 fn between(from: Option<Instant>, to: Option<Instant>) -> Option<f64> {

@@ -1,3 +1,4 @@
+use super::early::{Gate, HoldingRuntime};
 use super::error::PeerError;
 use super::event::{PeerEvent, PeerState, ReceivedRtp};
 use super::network::LocalNetwork;
@@ -5,7 +6,7 @@ use super::rtcp::{RemoteReport, RtcpTap};
 use super::sdp;
 use super::stats::PeerStats;
 use crate::api::signaling::IceCandidate;
-use crate::api::types::IceServer;
+use crate::api::types::{IceServer, one_line};
 use bytes::Bytes;
 use chatphone_media::audio::codec::CodecKind;
 use rtc::ice::mdns::MulticastDnsMode;
@@ -22,9 +23,9 @@ use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
 use webrtc::media_stream::track_remote::{TrackRemote, TrackRemoteEvent};
 use webrtc::peer_connection::{
     MediaEngine, PeerConnection, PeerConnectionBuilder, PeerConnectionEventHandler, RTCConfigurationBuilder,
-    RTCIceCandidateInit, RTCIceGatheringState, RTCIceServer, RTCIceTransportPolicy, RTCPeerConnectionIceEvent,
-    RTCPeerConnectionState, RTCSessionDescription, Registry, SettingEngineBuilder, StatsSelector,
-    register_default_interceptors,
+    RTCIceCandidateInit, RTCIceConnectionState, RTCIceGatheringState, RTCIceServer, RTCIceTransportPolicy,
+    RTCPeerConnectionIceEvent, RTCPeerConnectionState, RTCSessionDescription, Registry, SettingEngineBuilder,
+    StatsSelector, register_default_interceptors,
 };
 use webrtc::rtp_transceiver::RtpSender;
 
@@ -32,6 +33,13 @@ use webrtc::rtp_transceiver::RtpSender;
 const ICE_CHECK_INTERVAL: Duration = Duration::from_millis(20);
 /// How often one pair is tried. With the interval above a pair gets 7 s, for far ends that are slow to set our answer.
 const ICE_CHECKS: u16 = 350;
+
+/// How long the controlling side waits for a better pair before it takes one of this kind. A peer-reflexive one is most
+/// often a host candidate whose signaling is slower than its first check. The crate's defaults of 0.5 to 2 s would be
+/// added to the setup time of every call that has no better way.
+const PRFLX_ACCEPTED_AFTER: Duration = Duration::ZERO;
+const SRFLX_ACCEPTED_AFTER: Duration = Duration::from_millis(50);
+const RELAY_ACCEPTED_AFTER: Duration = Duration::from_millis(200);
 
 /// What a peer is made of.
 #[derive(Debug, Clone)]
@@ -57,17 +65,33 @@ pub struct NegotiatedCodec {
 
 /// The codecs both sides agreed on, best first.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct NegotiatedCodecs(Vec<NegotiatedCodec>);
+pub struct NegotiatedCodecs {
+    audio: Vec<NegotiatedCodec>,
+    /// Payload type and clock rate of telephone events.
+    events: Vec<(u8, u32)>,
+}
 
 impl NegotiatedCodecs {
     /// The one to send with.
     pub fn sending(&self) -> Option<NegotiatedCodec> {
-        self.0.first().copied()
+        self.audio.first().copied()
     }
 
     /// What an incoming payload type means. The far end may send with any codec of the answer, and change at any time.
     pub fn kind_of(&self, payload_type: u8) -> Option<CodecKind> {
-        self.0.iter().find(|c| c.payload_type == payload_type).map(|c| c.kind)
+        self.audio.iter().find(|c| c.payload_type == payload_type).map(|c| c.kind)
+    }
+
+    /// Payload type and clock rate to send telephone events (RFC 4733) with: if possible they share the clock of the
+    /// sound they interrupt.
+    pub fn sending_events(&self) -> Option<(u8, u32)> {
+        let rate = self.sending()?.kind.clock_rate();
+        self.events.iter().find(|(_, r)| *r == rate).or(self.events.first()).copied()
+    }
+
+    /// Whether an incoming payload type is a telephone event.
+    pub fn is_event(&self, payload_type: u8) -> bool {
+        self.events.iter().any(|(p, _)| *p == payload_type)
     }
 }
 
@@ -94,7 +118,7 @@ impl AudioPeer {
             let Some(addresses) = config.network.socket_addresses(attempt) else { break };
             // Without a route for multicast the mDNS socket cannot be made, and with it the peer.
             for mdns in [MulticastDnsMode::QueryOnly, MulticastDnsMode::Disabled] {
-                let handler = Handler { events: events_tx.clone() };
+                let handler = Handler { events: events_tx.clone(), ice_up: Gate::default() };
                 match build(&config, addresses.clone(), mdns, handler, reports_tx.clone()).await {
                     Ok(connection) => {
                         let peer = Self::with_track(connection, config.codecs, reports).await?;
@@ -137,8 +161,7 @@ impl AudioPeer {
             .await
             .map_err(|e| PeerError::Setup(e.to_string()))?;
         for transceiver in connection.get_transceivers().await {
-            let preferences = codecs.iter().map(|kind| codec_parameters(*kind)).collect();
-            if let Err(error) = transceiver.set_codec_preferences(preferences).await {
+            if let Err(error) = transceiver.set_codec_preferences(all_codecs(&codecs)).await {
                 tracing::debug!(%error, "codec preferences were not taken");
             }
         }
@@ -165,7 +188,8 @@ impl AudioPeer {
         sdp::validate_offer(offer, &self.codecs)?;
         let remote = |e: webrtc::error::Error| PeerError::RemoteDescription(e.to_string());
         let local = |e: webrtc::error::Error| PeerError::LocalDescription(e.to_string());
-        let description = RTCSessionDescription::offer(offer.to_owned()).map_err(remote)?;
+        let offer = sdp::with_one_event_format(offer, &self.codecs);
+        let description = RTCSessionDescription::offer(offer).map_err(remote)?;
         self.connection.set_remote_description(description).await.map_err(remote)?;
         let answer = self.connection.create_answer(None).await.map_err(local)?;
         let sdp = answer.sdp.clone();
@@ -206,11 +230,15 @@ impl AudioPeer {
     pub async fn negotiated_codecs(&self) -> NegotiatedCodecs {
         let Ok(parameters) = self.sender.get_parameters().await else { return NegotiatedCodecs::default() };
         let agreed = parameters.rtp_parameters.codecs;
-        let codecs = self.codecs.iter().filter_map(|kind| {
-            let codec = agreed.iter().find(|c| is_kind(&c.rtp_codec.mime_type, *kind))?;
+        let audio = self.codecs.iter().filter_map(|kind| {
+            let codec = agreed.iter().find(|c| is_named(&c.rtp_codec.mime_type, kind.name()))?;
             Some(NegotiatedCodec { kind: *kind, payload_type: codec.payload_type })
         });
-        NegotiatedCodecs(codecs.collect())
+        let events = agreed.iter().filter(|c| is_named(&c.rtp_codec.mime_type, TELEPHONE_EVENT));
+        NegotiatedCodecs {
+            audio: audio.collect(),
+            events: events.map(|c| (c.payload_type, c.rtp_codec.clock_rate)).collect(),
+        }
     }
 
     /// A handle that sends RTP on this peer's stream.
@@ -261,8 +289,27 @@ impl RtpWriter {
     }
 }
 
-fn is_kind(mime_type: &str, kind: CodecKind) -> bool {
-    mime_type.split_once('/').is_some_and(|(_, name)| name.eq_ignore_ascii_case(kind.name()))
+/// The encoding name of telephone events.
+const TELEPHONE_EVENT: &str = "telephone-event";
+
+fn is_named(mime_type: &str, encoding: &str) -> bool {
+    mime_type.split_once('/').is_some_and(|(_, name)| name.eq_ignore_ascii_case(encoding))
+}
+
+/// The codecs, best first, and telephone events at the clock rate of the best: the crate tells codecs apart by their name
+/// alone, so there can be one.
+fn all_codecs(kinds: &[CodecKind]) -> Vec<RTCRtpCodecParameters> {
+    let events = kinds.first().map(|kind| kind.clock_rate()).map(|clock_rate| RTCRtpCodecParameters {
+        rtp_codec: RTCRtpCodec {
+            mime_type: format!("audio/{TELEPHONE_EVENT}"),
+            clock_rate,
+            channels: 0,
+            sdp_fmtp_line: "0-15".into(),
+            rtcp_feedback: vec![],
+        },
+        payload_type: if clock_rate == 8000 { 126 } else { 110 },
+    });
+    kinds.iter().map(|kind| codec_parameters(*kind)).chain(events).collect()
 }
 
 fn codec_parameters(kind: CodecKind) -> RTCRtpCodecParameters {
@@ -277,8 +324,28 @@ fn codec_parameters(kind: CodecKind) -> RTCRtpCodecParameters {
         },
         // Offered as this; in an answer the offer's number counts.
         payload_type: kind.static_payload_type().unwrap_or(111),
-        ..Default::default()
     }
+}
+
+/// The servers, each with one address.
+fn each_ice_server(servers: &[IceServer]) -> impl Iterator<Item = RTCIceServer> {
+    servers.iter().flat_map(|server| {
+        server.urls.iter().map(|url| RTCIceServer {
+            urls: vec![url.trim().to_owned()],
+            username: server.username.clone().unwrap_or_default(),
+            credential: server.credential.clone().unwrap_or_default(),
+        })
+    })
+}
+
+/// Which of the servers a peer leaves out, and why: no `stun:` or `turn:` address (RFC 7064, RFC 7065), or a TURN server
+/// without user name or password.
+pub fn unusable_ice_servers(servers: &[IceServer]) -> Vec<String> {
+    let why = |server: RTCIceServer| {
+        let error = server.urls().err()?;
+        Some(format!("{}: {error}", one_line(&server.urls.concat())))
+    };
+    each_ice_server(servers).filter_map(why).collect()
 }
 
 async fn build(
@@ -289,23 +356,23 @@ async fn build(
     reports: watch::Sender<Option<RemoteReport>>,
 ) -> Result<Box<dyn PeerConnection>, webrtc::error::Error> {
     let mut media = MediaEngine::default();
-    for kind in &config.codecs {
-        media.register_codec(codec_parameters(*kind), RtpCodecKind::Audio)?;
+    for codec in all_codecs(&config.codecs) {
+        media.register_codec(codec, RtpCodecKind::Audio)?;
     }
     let tap = RtcpTap::new(handler.events.clone(), reports);
     let registry = register_default_interceptors(Registry::new(), &mut media)?.with(Slot::from(RtcpTap::SLOT), tap);
     let settings = SettingEngineBuilder::new()
         .with_ice_connection_attempts(Some(ICE_CHECK_INTERVAL), Some(ICE_CHECKS))
+        .with_host_acceptance_min_wait(Some(Duration::ZERO))
+        .with_prflx_acceptance_min_wait(Some(PRFLX_ACCEPTED_AFTER))
+        .with_srflx_acceptance_min_wait(Some(SRFLX_ACCEPTED_AFTER))
+        .with_relay_acceptance_min_wait(Some(RELAY_ACCEPTED_AFTER))
         .with_include_loopback_candidate(true)
         .with_multicast_dns_mode(mdns)
         .build();
     let policy = if config.relay_only { RTCIceTransportPolicy::Relay } else { RTCIceTransportPolicy::All };
-    let ice_servers = config.ice_servers.iter().filter(|s| !s.urls.is_empty()).map(|s| RTCIceServer {
-        urls: s.urls.clone(),
-        username: s.username.clone().unwrap_or_default(),
-        credential: s.credential.clone().unwrap_or_default(),
-        ..Default::default()
-    });
+    // One that cannot be used would be the end of the peer, and so of a call that the others suffice for.
+    let ice_servers = each_ice_server(&config.ice_servers).filter(|s| s.urls().is_ok());
     let connection = PeerConnectionBuilder::new()
         .with_configuration(
             RTCConfigurationBuilder::new()
@@ -316,6 +383,7 @@ async fn build(
         .with_media_engine(media)
         .with_setting_engine(settings)
         .with_interceptor_registry(registry)
+        .with_runtime(Arc::new(HoldingRuntime::new(handler.ice_up.clone())))
         .with_handler(Arc::new(handler))
         .with_udp_addrs(addresses)
         .build()
@@ -327,6 +395,7 @@ async fn build(
 #[derive(Clone)]
 struct Handler {
     events: mpsc::UnboundedSender<PeerEvent>,
+    ice_up: Gate,
 }
 
 #[async_trait::async_trait]
@@ -348,6 +417,12 @@ impl PeerConnectionEventHandler for Handler {
     async fn on_ice_gathering_state_change(&self, state: RTCIceGatheringState) {
         if state == RTCIceGatheringState::Complete {
             let _ = self.events.send(PeerEvent::GatheringComplete);
+        }
+    }
+
+    async fn on_ice_connection_state_change(&self, state: RTCIceConnectionState) {
+        if matches!(state, RTCIceConnectionState::Connected | RTCIceConnectionState::Completed) {
+            self.ice_up.open();
         }
     }
 

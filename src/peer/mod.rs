@@ -8,6 +8,7 @@
 //! task, where a slow handler would stall ICE, so they only hand on.
 
 mod connect;
+mod early;
 mod error;
 mod event;
 pub mod media;
@@ -16,7 +17,7 @@ mod rtcp;
 mod sdp;
 mod stats;
 
-pub use connect::{AudioPeer, NegotiatedCodec, NegotiatedCodecs, PeerConfig, RtpWriter};
+pub use connect::{AudioPeer, NegotiatedCodec, NegotiatedCodecs, PeerConfig, RtpWriter, unusable_ice_servers};
 pub use error::PeerError;
 pub use event::{PeerEvent, PeerState, ReceivedRtp};
 pub use network::{LocalNetwork, PortRange};

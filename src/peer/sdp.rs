@@ -57,6 +57,54 @@ fn encoding_name(section: &rtc::sdp::description::media::MediaDescription, forma
     })
 }
 
+/// Takes telephone events of all clock rates but one out of an offer. Browsers offer them at 48 kHz and at 8 kHz; the
+/// WebRTC crate takes both for one codec. Kept is the rate of the codec that we will send with, if it is there.
+pub(super) fn with_one_event_format(sdp: &str, ours: &[CodecKind]) -> String {
+    let Ok(parsed) = parse(sdp) else { return sdp.to_owned() };
+    let Some(audio) = parsed.media_descriptions.iter().find(|m| m.media_name.media == "audio") else {
+        return sdp.to_owned();
+    };
+    let formats = &audio.media_name.formats;
+    let has = |kind: &&CodecKind| formats.iter().any(|f| encoding_name(audio, f).eq_ignore_ascii_case(kind.name()));
+    let rate = ours.iter().find(has).map_or(8000, |kind| kind.clock_rate()).to_string();
+    let events: Vec<(&str, &str)> = audio
+        .attributes
+        .iter()
+        .filter(|a| a.key == "rtpmap")
+        .filter_map(|a| a.value.as_deref()?.split_once(' '))
+        .filter_map(|(format, encoding)| {
+            let (name, clock) = encoding.split_once('/')?;
+            name.eq_ignore_ascii_case("telephone-event").then_some((format, clock))
+        })
+        .collect();
+    let kept = events.iter().find(|(_, clock)| *clock == rate).or(events.first()).map(|(format, _)| *format);
+    let dropped: Vec<&str> = events.iter().map(|(format, _)| *format).filter(|f| Some(*f) != kept).collect();
+    if dropped.is_empty() {
+        return sdp.to_owned();
+    }
+    let mut in_audio = false;
+    let mut out = String::with_capacity(sdp.len());
+    for line in sdp.lines() {
+        if line.starts_with("m=") {
+            in_audio = line.starts_with("m=audio");
+        }
+        if in_audio && line.starts_with("m=") {
+            // m=audio PORT PROTO FORMAT…: the first three words are no formats.
+            let words = line.split(' ').enumerate().filter(|(i, word)| *i < 3 || !dropped.contains(word));
+            out.push_str(&words.map(|(_, word)| word).collect::<Vec<_>>().join(" "));
+        } else {
+            let about = |attribute: &str| line.strip_prefix(attribute).and_then(|rest| rest.split(' ').next());
+            let format = about("a=rtpmap:").or_else(|| about("a=fmtp:")).or_else(|| about("a=rtcp-fb:"));
+            if in_audio && format.is_some_and(|f| dropped.contains(&f)) {
+                continue;
+            }
+            out.push_str(line);
+        }
+        out.push_str("\r\n");
+    }
+    out
+}
+
 /// Whether a description has a video section that is not rejected.
 pub fn has_active_video(sdp: &str) -> bool {
     parse(sdp).is_ok_and(|parsed| {
@@ -101,6 +149,20 @@ mod tests {
             let error = validate_offer(sdp, &CodecKind::ALL).map_err(|e| e.to_string());
             assert!(error.as_ref().is_err_and(|e| e.contains(part)), "{sdp:?} gave {error:?}");
         }
+    }
+
+    #[test]
+    fn telephone_events_are_kept_at_the_clock_rate_of_the_codec() {
+        let offer = with(
+            "m=audio 9 UDP/TLS/RTP/SAVPF 111 0 110 126\r\na=rtpmap:111 opus/48000/2\r\na=rtpmap:110 \
+             telephone-event/48000\r\na=rtpmap:126 telephone-event/8000\r\na=fmtp:126 0-15\r\nm=video 9 UDP/TLS/RTP/SAVPF \
+             126\r\na=rtpmap:126 VP8/90000\r\n",
+        );
+        let opus = with_one_event_format(&offer, &CodecKind::ALL);
+        assert!(opus.contains("SAVPF 111 0 110\r\n") && !opus.contains("event/8000") && !opus.contains("fmtp:126"));
+        assert!(opus.contains("a=rtpmap:126 VP8/90000"), "another section's format is its own");
+        let pcmu = with_one_event_format(&offer, &[CodecKind::Pcmu]);
+        assert!(pcmu.contains("SAVPF 111 0 126\r\n") && !pcmu.contains("event/48000"));
     }
 
     #[test]

@@ -49,6 +49,14 @@ impl PeerStats {
         self.remote_report.and_then(|r| r.round_trip_time).or(self.current_round_trip_time)
     }
 
+    /// These figures, with the pair of `before` where there is none.
+    pub fn or_way_of(self, before: Self) -> Self {
+        if self.local_candidate.is_some() {
+            return self;
+        }
+        Self { local_candidate: before.local_candidate, remote_candidate: before.remote_candidate, ..self }
+    }
+
     pub(super) fn read(
         report: &RTCStatsReport,
         selected: Option<&RTCIceCandidatePair>,

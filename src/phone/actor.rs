@@ -5,6 +5,7 @@ use super::{Command, EndChat, PhoneConfig, PhoneEvent};
 use crate::api::ServerEvent;
 use crate::call::{CallDriver, CallNotice, Input, Phase};
 use crate::chat::{self, ChatDriver, ChatEvent};
+use crate::peer::media::SoundControls;
 use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::sync::watch;
@@ -12,6 +13,8 @@ use tokio::time::{Instant, sleep_until};
 
 /// How long a shutdown may take in all: hang-up, last events, closing of peer and files.
 const SHUT_DOWN_WITHIN: Duration = Duration::from_secs(6);
+/// How much of it a chat may take that is only being opened: whether it is to be ended is known when it is.
+const OPEN_WITHIN: Duration = Duration::from_secs(2);
 
 pub(super) async fn run(
     config: PhoneConfig,
@@ -30,6 +33,8 @@ pub(super) async fn run(
         state,
         end_chat: config.end_chat,
         deadline: None,
+        resumed: None,
+        opens_until: None,
         chat_over: false,
         told: Vec::new(),
     };
@@ -45,6 +50,10 @@ struct Actor {
     end_chat: EndChat,
     /// When a shutdown is given up; `None`: none was asked for.
     deadline: Option<Instant>,
+    /// Whether the chat was there before; `None` until it is open.
+    resumed: Option<bool>,
+    /// When the opening of a chat is given up that is to be closed once it is open.
+    opens_until: Option<Instant>,
     chat_over: bool,
     /// Told once the state is published, so that who hears an event finds the state that goes with it.
     told: Vec<PhoneEvent>,
@@ -55,6 +64,7 @@ enum Happening {
     Command(Option<Command>),
     Chat(Option<ChatEvent>),
     Call(CallNotice),
+    NotOpened,
     Late,
 }
 
@@ -65,6 +75,9 @@ impl Actor {
                 command = self.commands.recv(), if self.deadline.is_none() => Happening::Command(command),
                 event = self.chat.next(), if !self.chat_over => Happening::Chat(event),
                 notice = self.call.next() => Happening::Call(notice),
+                () = sleep_until(self.opens_until.unwrap_or_else(Instant::now)), if self.opens_until.is_some() => {
+                    Happening::NotOpened
+                }
                 () = sleep_until(self.deadline.unwrap_or_else(Instant::now)), if self.deadline.is_some() => Happening::Late,
             };
             match happening {
@@ -74,6 +87,7 @@ impl Actor {
                 Happening::Chat(Some(event)) => self.chat_event(event),
                 Happening::Chat(None) => self.chat_is_over(),
                 Happening::Call(notice) => self.call_notice(notice),
+                Happening::NotOpened => self.shut_chat(false),
                 Happening::Late => {
                     tracing::warn!("the phone was not shut down in time; the rest is dropped");
                     return;
@@ -87,7 +101,7 @@ impl Actor {
 
     fn command(&mut self, command: Command) {
         match command {
-            Command::Send(event) => self.chat.command(chat::Command::Send(event)),
+            Command::Send(event) => self.chat.command(chat::Command::Send(*event)),
             Command::RequestCall { party_id, video } => {
                 let agent = || self.chat.session().parties().agent().map(|p| p.id.clone());
                 match party_id.or_else(agent) {
@@ -98,7 +112,17 @@ impl Actor {
             Command::Accept => self.call.handle(Input::Accept),
             Command::Decline(reason) => self.call.handle(Input::Decline { reason }),
             Command::HangUp => self.call.handle(Input::HangUp),
-            Command::Mute(muted) => self.call.set_muted(muted),
+            Command::Mute(muted) => self.control(|controls| controls.muted = muted),
+            Command::Hold(held) => self.control(|controls| controls.held = held),
+            Command::MicrophoneGain(db) => self.control(|controls| controls.microphone_gain_db = db),
+            Command::SpeakerGain(db) => self.control(|controls| controls.speaker_gain_db = db),
+            Command::Dial(dial) => {
+                if !self.call.dial(dial) {
+                    tracing::warn!("there is no call to dial in");
+                }
+            }
+            // Who asked may have gone.
+            Command::Stats(answer) => drop(answer.send(self.call.stats())),
             Command::Disconnect => self.chat.command(chat::Command::Disconnect),
             Command::End => {
                 self.call.handle(Input::HangUp);
@@ -109,6 +133,12 @@ impl Actor {
         }
     }
 
+    fn control(&mut self, change: impl FnOnce(&mut SoundControls)) {
+        let mut controls = self.call.controls();
+        change(&mut controls);
+        self.call.set_controls(controls);
+    }
+
     /// END_CALL goes into the chat's queue ahead of the chat's own end, and the chat sends what is queued.
     fn shut_down(&mut self) {
         self.deadline = Some(Instant::now() + SHUT_DOWN_WITHIN);
@@ -116,11 +146,16 @@ impl Actor {
             self.call.handle(Input::HangUp);
         }
         self.drain_call();
-        let end_chat = match self.end_chat {
-            EndChat::IfNew => !self.state.borrow().resumed,
-            EndChat::Always => true,
-            EndChat::Never => false,
-        };
+        match (self.end_chat, self.resumed) {
+            (EndChat::IfNew, None) => self.opens_until = Some(Instant::now() + OPEN_WITHIN),
+            (EndChat::IfNew, Some(resumed)) => self.shut_chat(!resumed),
+            (EndChat::Always, _) => self.shut_chat(true),
+            (EndChat::Never, _) => self.shut_chat(false),
+        }
+    }
+
+    fn shut_chat(&mut self, end_chat: bool) {
+        self.opens_until = None;
         self.chat.command(chat::Command::Shutdown { end_chat });
     }
 
@@ -144,7 +179,10 @@ impl Actor {
             }
             ChatEvent::Opened { resumed, .. } => {
                 let resumed = *resumed;
-                self.state.send_modify(|state| state.resumed = resumed);
+                self.resumed = Some(resumed);
+                if self.opens_until.is_some() {
+                    self.shut_chat(!resumed);
+                }
             }
             ChatEvent::Ended { .. } => self.chat_is_over(),
             _ => {}
@@ -167,6 +205,8 @@ impl Actor {
                 self.chat.command(chat::Command::Signal { party_id, signal });
             }
             CallNotice::Event(event) => self.tell(PhoneEvent::Call(event)),
+            CallNotice::Sound(notice) => self.tell(PhoneEvent::Sound(notice)),
+            CallNotice::Digit(digit) => self.tell(PhoneEvent::Digit(digit)),
             CallNotice::Report(report) => self.tell(PhoneEvent::CallReport(report)),
         }
     }
@@ -186,12 +226,13 @@ impl Actor {
         let session = self.chat.session();
         let now = PhoneState {
             chat_id: session.chat_id().map(str::to_owned),
-            resumed: self.state.borrow().resumed,
+            resumed: self.resumed.unwrap_or_default(),
             session: session.state().clone(),
             parties: session.parties().all().cloned().collect(),
             agent: session.parties().agent().cloned(),
             call: self.call.phase(),
-            muted: self.call.muted(),
+            muted: self.call.controls().muted,
+            held: self.call.controls().held,
         };
         self.state.send_if_modified(|state| {
             let changed = *state != now;

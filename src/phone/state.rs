@@ -19,6 +19,8 @@ pub struct PhoneState {
     pub call: Phase,
     /// Whether what is sent is silenced.
     pub muted: bool,
+    /// Whether the call is held on this side.
+    pub held: bool,
 }
 
 impl Default for PhoneState {
@@ -31,6 +33,7 @@ impl Default for PhoneState {
             agent: None,
             call: Phase::Idle,
             muted: false,
+            held: false,
         }
     }
 }

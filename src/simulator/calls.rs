@@ -5,10 +5,11 @@ use super::config::{AgentSound, SimulatorConfig};
 use super::error::SimulatorError;
 use super::line::{CallCommand, CallEvent, Role};
 use crate::api::signaling::IceCandidate;
-use crate::peer::media::{MediaClock, MediaConfig, MediaHandle, MediaParts, MediaSession};
+use crate::peer::media::{MediaClock, MediaConfig, MediaHandle, MediaParts, MediaSession, Outlet, send_packets};
 use crate::peer::{AudioPeer, LocalNetwork, NegotiatedCodecs, PeerConfig, PeerEvent, PeerState};
 use bytes::Bytes;
 use chatphone_media::audio::codec::CodecKind;
+use chatphone_media::audio::dtmf::DtmfReceiver;
 use chatphone_media::audio::file::{WavSink, WavSource};
 use chatphone_media::audio::pipe::pipe;
 use chatphone_media::audio::sink::{Null, Sink, Tee};
@@ -16,7 +17,7 @@ use chatphone_media::audio::source::{Silence, Source};
 use chatphone_media::audio::tone::Tone;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 /// What an echoing agent holds at most: more than a tick, so that nothing is lost when the clock was late.
 const ECHO_SAMPLES: usize = chatphone_media::SAMPLE_RATE as usize / 2;
@@ -91,7 +92,8 @@ impl Telephony {
         report: impl Fn(CallEvent),
     ) -> Result<(), String> {
         let (peer, mut events) = AudioPeer::new(self.0.peer.clone()).await.map_err(|e| e.to_string())?;
-        let mut call = Call { telephony: self, peer, early: Some(Vec::new()), media: None, spec };
+        let mut call =
+            Call { telephony: self, peer, early: Some(Vec::new()), media: None, keys: DtmfReceiver::default(), spec };
         let result = call.run(&mut commands, &mut events, &report).await;
         call.close().await;
         result
@@ -110,6 +112,9 @@ async fn read_sound(path: &std::path::Path) -> Result<Sound, SimulatorError> {
     Ok(Sound::Play(name, bytes))
 }
 
+/// What an agent says, and the sink that feeds it where it is what the agent hears.
+type Voice = (Box<dyn Source>, Option<Box<dyn Sink>>);
+
 /// One call of one agent.
 struct Call {
     telephony: Telephony,
@@ -118,6 +123,8 @@ struct Call {
     /// Candidates that came before the client's description; `None` once that is set.
     early: Option<Vec<IceCandidate>>,
     media: Option<(MediaHandle, NegotiatedCodecs)>,
+    /// Keys the customer presses.
+    keys: DtmfReceiver,
 }
 
 impl Call {
@@ -141,6 +148,11 @@ impl Call {
                     }
                     Some(CallCommand::AcceptOffer(sdp)) => report(CallEvent::Answer(self.accept_offer(&sdp).await?)),
                     Some(CallCommand::AddCandidate(candidate)) => self.add_candidate(candidate).await,
+                    Some(CallCommand::Dial(dial)) => {
+                        if let Some((media, _)) = &self.media {
+                            media.dial(dial);
+                        }
+                    }
                 },
                 event = events.recv() => match event {
                     None => return Err("the agent's peer is gone".into()),
@@ -158,7 +170,14 @@ impl Call {
                     }
                     Some(PeerEvent::Rtp(packet)) => {
                         let Some((media, codecs)) = &self.media else { continue };
-                        // Comfort noise and events have payload types of their own.
+                        if codecs.is_event(packet.payload_type) {
+                            if let Some(digit) = self.keys.push(&packet.payload, packet.timestamp) {
+                                report(CallEvent::Digit(digit));
+                            }
+                            media.push_event(packet.into_packet());
+                            continue;
+                        }
+                        // Comfort noise has a payload type of its own.
                         if let Some(codec) = codecs.kind_of(packet.payload_type) {
                             let arrival = packet.arrival;
                             media.push(codec, packet.into_packet(), arrival);
@@ -173,6 +192,10 @@ impl Call {
     async fn accept_offer(&mut self, sdp: &str) -> Result<String, String> {
         let answer = self.peer.accept_offer(sdp).await.map_err(|e| e.to_string())?;
         self.described().await;
+        if let Some((_, codecs)) = &mut self.media {
+            // A renegotiation may number them anew.
+            *codecs = self.peer.negotiated_codecs().await;
+        }
         Ok(answer)
     }
 
@@ -210,24 +233,21 @@ impl Call {
             1 => sinks.remove(0),
             _ => Box::new(Tee::new(sinks)),
         };
-        let parts = MediaParts { source, sink, recorder: None };
-        let (packets_tx, mut packets) = mpsc::unbounded_channel();
-        let session = MediaSession::new(parts, codec.kind, MediaConfig::default(), packets_tx);
+        let parts = MediaParts::new(source, sink);
+        let (packets_tx, packets) = mpsc::unbounded_channel();
+        let mut config = MediaConfig::default();
+        config.sender.telephone_events = codecs.sending_events().map(|(_, clock_rate)| clock_rate);
+        let session = MediaSession::new(parts, codec.kind, config, packets_tx);
         let (session, handle) = session.map_err(|e| e.to_string())?;
         self.telephony.0.clock.attach(session);
+        let outlet = watch::Sender::new(Outlet::new(self.peer.rtp_writer(), &codecs));
         self.media = Some((handle, codecs));
-        let writer = self.peer.rtp_writer();
         // Ends with the session, which holds the other end.
-        tokio::spawn(async move {
-            while let Some(p) = packets.recv().await {
-                writer.write(codec.payload_type, p.sequence_number, p.timestamp, p.marker, p.payload).await;
-            }
-        });
+        tokio::spawn(send_packets(packets, outlet.subscribe()));
         Ok(())
     }
 
-    /// What the agent says, and the sink that feeds it where it is what the agent hears.
-    fn open_source(&self) -> Result<(Box<dyn Source>, Option<Box<dyn Sink>>), String> {
+    fn open_source(&self) -> Result<Voice, String> {
         Ok(match &self.telephony.0.sound {
             Sound::Echo => {
                 let (sink, source) = pipe(ECHO_SAMPLES);

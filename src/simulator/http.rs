@@ -19,6 +19,7 @@ use bytes::{Bytes, BytesMut};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Path of the API below the center's address.
 const API_PATH: &str = "/clientweb/api/v1";
@@ -26,6 +27,8 @@ const API_PATH: &str = "/clientweb/api/v1";
 const MAX_JSON_BYTES: usize = 1024 * 1024;
 /// The most of a too large upload that is read (and thrown away) so that the client gets to read the error.
 const MAX_DRAINED_BYTES: usize = 4 * MAX_UPLOAD_BYTES as usize;
+/// How long an upload may take: a client that stalls must not keep the others waiting for their turn.
+const UPLOAD_WITHIN: Duration = Duration::from_secs(300);
 /// The most events in one request.
 const MAX_EVENTS: usize = 1000;
 
@@ -193,19 +196,24 @@ async fn history(
 async fn upload(State(shared): Simulator, Extension(client): Caller, request: Request) -> Result<Response, ApiError> {
     let _turn = shared.uploads.acquire().await.map_err(|_| ApiError::new(ErrorCode::ServerDisconnected))?;
     let misuse = |message: String| ApiError { status: 400, ..ApiError::because(ErrorCode::FileOperation, message) };
-    let mut form = Multipart::from_request(request, &()).await.map_err(|e| misuse(e.body_text()))?;
-    while let Some(field) = form.next_field().await.map_err(upload_error)? {
-        if field.name() != Some("file") {
-            continue;
+    let receive = async {
+        let mut form = Multipart::from_request(request, &()).await.map_err(|e| misuse(e.body_text()))?;
+        while let Some(field) = form.next_field().await.map_err(upload_error)? {
+            if field.name() != Some("file") {
+                continue;
+            }
+            let name = field.file_name().filter(|name| !name.is_empty()).unwrap_or("file").to_owned();
+            let content_type = field.content_type().unwrap_or("application/octet-stream").to_owned();
+            let bytes = read_file(field).await?;
+            return Ok(StoredFile { client, name, content_type, bytes });
         }
-        let name = field.file_name().filter(|name| !name.is_empty()).unwrap_or("file").to_owned();
-        let content_type = field.content_type().unwrap_or("application/octet-stream").to_owned();
-        let bytes = read_file(field).await?;
-        let file = StoredFile { client, name: name.clone(), content_type, bytes };
-        let file_id = shared.with(|center, _| center.add_file(file));
-        return Ok(Json(UploadedFile { file_id, file_name: Some(name), ..Default::default() }).into_response());
-    }
-    Err(misuse("the form has no field `file`".into()))
+        Err(misuse("the form has no field `file`".into()))
+    };
+    let file = tokio::time::timeout(UPLOAD_WITHIN, receive).await;
+    let file = file.map_err(|_| misuse("the upload took too long".into()))??;
+    let file_name = Some(file.name.clone());
+    let file_id = shared.with(|center, _| center.add_file(file));
+    Ok(Json(UploadedFile { file_id, file_name, ..Default::default() }).into_response())
 }
 
 /// Reads a file up to the limit; of a larger one the rest is thrown away as it comes.

@@ -74,7 +74,8 @@ pub struct Simulator {
 }
 
 impl Simulator {
-    /// Binds and serves in background tasks of the current tokio runtime.
+    /// Binds and serves in background tasks of the current tokio runtime. There are no passwords: who reaches the
+    /// address can use the center, so it should be one of the loopback's.
     ///
     /// # Errors
     /// When the address is taken, the folder for recordings cannot be made, or the agents' sound cannot be read.
@@ -84,9 +85,6 @@ impl Simulator {
         let bind = |source| SimulatorError::Bind { addr: asked, source };
         let listener = TcpListener::bind(asked).await.map_err(bind)?;
         let addr = listener.local_addr().map_err(bind)?;
-        if !addr.ip().is_loopback() {
-            tracing::warn!(%addr, "the simulator can be reached from other machines: anybody there can use it");
-        }
         let shared = Shared::new(config, telephony);
         shared.tasks.spawn(shared.clone().run_clock());
         let router = http::router(shared.clone());

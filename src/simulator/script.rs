@@ -4,6 +4,7 @@
 //! API by hand; [`COMMANDS`] lists them. To anything else the agent replies after a moment of typing.
 
 use crate::api::ClientEvent;
+use chatphone_media::audio::dtmf::Dial;
 use std::time::Duration;
 
 /// Something the agent does.
@@ -21,6 +22,8 @@ pub(super) enum Deed {
     SendLocation,
     AskCobrowsing,
     Call,
+    /// Presses keys in the call.
+    Dial(Dial),
     HangUp,
     RejectNextCall,
     Warn,
@@ -41,6 +44,7 @@ pub const COMMANDS: &[(&str, &str)] = &[
     ("/html", "the agent writes a message with markup"),
     ("/typing", "the agent begins to type, and stops without a word"),
     ("/call", "the agent calls"),
+    ("/dtmf", "the agent presses the keys behind it: /dtmf 12#"),
     ("/hangup", "the agent ends the call"),
     ("/reject", "the agent refuses the next call"),
     ("/transfer", "the agent hands over to another one"),
@@ -111,6 +115,10 @@ fn command(text: &str) -> Option<Result<Deed, String>> {
         "/html" => Deed::SayMarkup,
         "/typing" => Deed::Typing,
         "/call" => Deed::Call,
+        "/dtmf" => match text["/dtmf".len()..].parse() {
+            Ok(dial) => Deed::Dial(dial),
+            Err(error) => return Some(Err(error.to_string())),
+        },
         "/hangup" => Deed::HangUp,
         "/reject" => Deed::RejectNextCall,
         "/transfer" => Deed::Transfer,
@@ -148,7 +156,8 @@ mod tests {
     #[test]
     fn every_command_listed_does_something() {
         for (name, _) in COMMANDS.iter().filter(|(name, _)| *name != "/help") {
-            assert!(matches!(command(name), Some(Ok(_))), "{name}");
+            let line = if *name == "/dtmf" { "/dtmf 12#" } else { name };
+            assert!(matches!(command(line), Some(Ok(_))), "{name}");
         }
         assert!(matches!(command("/help"), Some(Err(_))));
     }

@@ -31,6 +31,8 @@ pub(super) struct Shared {
     pub tasks: TaskTracker,
     pub telephony: Telephony,
     opened: Instant,
+    /// Where calls run, also when an input comes from a thread outside of it.
+    runtime: tokio::runtime::Handle,
     /// Tells the clock that the next time-out may be earlier than it thinks.
     sooner: Notify,
     state: Mutex<State>,
@@ -55,6 +57,7 @@ impl Shared {
             tasks: TaskTracker::new(),
             telephony,
             opened: Instant::now(),
+            runtime: tokio::runtime::Handle::current(),
             sooner: Notify::new(),
             state: Mutex::new(State { center, polls: HashMap::new(), calls: HashMap::new() }),
         })
@@ -97,13 +100,14 @@ impl Shared {
                 let report = move |event| shared.with(|center, now| center.call_event(id, event, now));
                 let call = self.telephony.clone().call(spec, receiver, report);
                 let shared = self.clone();
-                self.tasks.spawn(async move {
+                let run = async move {
                     if let Err(reason) = call.await {
                         tracing::warn!(call = id, %reason, "an agent's call failed");
                         shared.with(|center, now| center.call_event(id, CallEvent::Failed(reason), now));
                     }
                     shared.lock().calls.remove(&id);
-                });
+                };
+                self.tasks.spawn_on(run, &self.runtime);
             }
             Action::Call(id, command) => {
                 let close = command == CallCommand::Close;

@@ -1,6 +1,8 @@
 //! Small real servers for the tests of the API client.
 #![allow(dead_code)] // each test file uses its part
 
+pub mod tls;
+
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Method, Request, Uri};
 use axum::response::Response;

@@ -1,16 +1,14 @@
 //! What the stories share: a simulated contact center, a plan for a call, and what was heard.
 #![allow(clippy::unwrap_used, dead_code, missing_docs)]
 
-use chatphone::api::types::ChatRequest;
 use chatphone::api::{Client, ClientConfig, Identity};
-use chatphone::call::{CallConfig, SoundSpec};
+use chatphone::call::SoundSpec;
 use chatphone::cli::place::{CallPlan, place_call};
 use chatphone::cli::summary::CallSummary;
-use chatphone::peer::LocalNetwork;
-use chatphone::phone::{EndChat, PhoneEvent, PhoneState};
+use chatphone::phone::{PhoneEvent, PhoneState};
 use chatphone::simulator::{Simulator, SimulatorConfig};
 use chatphone_media::SAMPLE_RATE;
-use chatphone_media::audio::compare::best_match;
+use chatphone_media::audio::compare::likeness;
 use chatphone_media::audio::file::read_wav;
 use chatphone_media::audio::source::{Source, SourceSpec};
 use chatphone_media::samples::Sample;
@@ -32,16 +30,10 @@ pub async fn center(change: impl FnOnce(&mut SimulatorConfig)) -> Simulator {
 
 pub fn plan(base_url: &str) -> CallPlan {
     CallPlan {
-        client: client(base_url),
-        request: ChatRequest::default(),
         sound: SoundSpec { source: SourceSpec::Tone(440.0), ..SoundSpec::default() },
-        network: LocalNetwork::towards(Some([127, 0, 0, 1].into())),
-        relay_only: false,
-        incoming: false,
         duration: Some(Duration::from_millis(1500)),
         wait: Duration::from_secs(10),
-        limits: CallConfig::default(),
-        end_chat: EndChat::IfNew,
+        ..CallPlan::new(client(base_url), Some([127, 0, 0, 1].into()))
     }
 }
 
@@ -66,6 +58,6 @@ pub fn correlations(sample: &Sample, recording: &Path) -> Vec<f32> {
     let at = |s: f64| (s * f64::from(SAMPLE_RATE)) as usize;
     let mut said = vec![0.0; at(sample.utterances.last().unwrap().end_s)];
     sample.source().unwrap().read(&mut said);
-    let found = |start: f64, end: f64| best_match(&said[at(start)..at(end)], &recording).unwrap().correlation;
+    let found = |start: f64, end: f64| likeness(&said[at(start)..at(end)], &recording).unwrap();
     sample.utterances.iter().map(|u| found(u.start_s, u.end_s)).collect()
 }

@@ -46,6 +46,31 @@ pub fn best_match(reference: &[f32], recording: &[f32]) -> Option<Match> {
     })
 }
 
+/// Length of a piece in [`likeness`], in seconds: a few syllables.
+const PIECE_S: f64 = 0.3;
+/// How far a piece is looked for around its place, in seconds: as much as a jitter buffer may shift it.
+const AROUND_S: f64 = 0.6;
+
+/// How much of `reference` is in `recording` (both at [`SAMPLE_RATE`]), 0 to 1, when what was played may have been
+/// stretched and shrunk on the way, as a jitter buffer does: the normalised cross-correlation of pieces of 300 ms, each
+/// where it fits best around its place, weighted by energy. None as in [`best_match`].
+pub fn likeness(reference: &[f32], recording: &[f32]) -> Option<f32> {
+    let samples = |s: f64| (s * f64::from(SAMPLE_RATE)) as usize;
+    let place = samples(best_match(reference, recording)?.offset_s);
+    let (mut sum, mut weights) = (0.0, 0.0);
+    for (n, piece) in reference.chunks(samples(PIECE_S)).enumerate() {
+        let energy: f64 = piece.iter().map(|&sample| square(sample)).sum();
+        let begin = place + n * samples(PIECE_S);
+        let from = begin.saturating_sub(samples(AROUND_S));
+        let to = (begin + piece.len() + samples(AROUND_S)).min(recording.len());
+        let found = recording.get(from..to).and_then(|part| best_match(piece, part));
+        // A silent piece has no correlation and hardly any weight.
+        sum += energy * found.map_or(0.0, |m| f64::from(m.correlation));
+        weights += energy;
+    }
+    (weights > 0.0).then_some((sum / weights) as f32)
+}
+
 /// The level of a sine of `hz` within `samples` (at [`SAMPLE_RATE`]), in dBFS, where 0 is a full-scale sine.
 pub fn tone_level(samples: &[f32], hz: f32) -> f32 {
     tone_level_at(samples, hz, SAMPLE_RATE)
@@ -119,6 +144,25 @@ mod tests {
         })
         .take(samples)
         .collect()
+    }
+
+    #[test]
+    fn speech_with_a_gap_and_a_cut_is_like_itself_and_unlike_another() {
+        let read = |sample: &crate::samples::Sample| {
+            let mut sound = vec![0.0; 48_000 * 5];
+            crate::audio::source::Source::read(&mut sample.source().unwrap(), &mut sound);
+            sound
+        };
+        let (customer, agent) = (read(&crate::samples::CUSTOMER), read(&crate::samples::AGENT));
+        let said = &customer[105_600..230_400];
+        let mut heard = vec![0.0; 20_000];
+        heard.extend_from_slice(&customer[..150_000]);
+        heard.extend(vec![0.0; 1440]);
+        heard.extend_from_slice(&customer[150_000..190_000]);
+        heard.extend_from_slice(&customer[190_960..]);
+        assert!(likeness(said, &heard).unwrap() > 0.95);
+        assert!(best_match(said, &heard).unwrap().correlation < 0.9, "or the pieces would not be needed");
+        assert!(likeness(said, &agent).unwrap_or(0.0) < 0.7);
     }
 
     #[test]

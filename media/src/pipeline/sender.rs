@@ -5,8 +5,11 @@ use crate::{
     TICK_SAMPLES,
     audio::{
         codec::{CodecKind, Encoded, Encoder, EncoderConfig, Error, FRAME_SAMPLES},
+        dtmf::{Dial, DialFrame, Dialler},
         level::{Level, Meter},
+        process::{Block, ProcessConfig, ProcessStats, Processor},
         source::{Source, SourceState},
+        watch::{MicrophoneNotice, MicrophoneWatch, gain_factor},
     },
 };
 use bytes::Bytes;
@@ -23,6 +26,13 @@ pub struct SenderConfig {
     pub initial_sequence_number: Option<u16>,
     /// The first packet's timestamp; random if none.
     pub initial_timestamp: Option<u32>,
+    /// What is done to the source's sound before it is encoded.
+    pub process: ProcessConfig,
+    /// The source is a microphone: watch it for silence and clipping.
+    pub watch: bool,
+    /// Clock rate in Hz of the telephone events (RFC 4733) that the far end takes; `None`: keys are dialled as tones in
+    /// the sound. Where it is not the codec's, durations are of this clock and timestamps of the codec's.
+    pub telephone_events: Option<u32>,
 }
 
 /// A packet to be sent.
@@ -36,8 +46,10 @@ pub struct EncodedPacket {
     pub timestamp: u32,
     /// How long it lasts, in the same units.
     pub duration: u32,
-    /// First packet after silence that was not sent (RFC 3551 section 4.1).
+    /// First packet after silence that was not sent (RFC 3551 section 4.1), or of a telephone event.
     pub marker: bool,
+    /// A telephone event: it goes out under the payload type of those.
+    pub event: bool,
 }
 
 impl EncodedPacket {
@@ -67,9 +79,16 @@ pub struct SenderStats {
     pub total_audio_energy: f64,
     /// RMS amplitude of the last 100 ms sent, 0..=1.
     pub audio_level: f64,
+    /// RMS amplitude of the last 100 ms of the source, 0..=1, with its gain and before any processing, muted or not.
+    pub source_level: f64,
+    /// Samples of the source at full scale, where it is watched.
+    pub clipped_samples: u64,
+    /// Echo, noise, gain.
+    #[serde(flatten)]
+    pub process: ProcessStats,
 }
 
-/// Reads a source, encodes it, numbers the packets.
+/// Reads a source, processes it, encodes it, numbers the packets.
 pub struct Sender {
     source: Box<dyn Source>,
     source_state: SourceState,
@@ -79,7 +98,14 @@ pub struct Sender {
     sequence_number: u16,
     timestamp: u32,
     muted: bool,
+    gain: f32,
+    processor: Option<Processor>,
+    watch: Option<MicrophoneWatch>,
+    notice: Option<MicrophoneNotice>,
+    source_loudness: Loudness,
     suppressing: bool,
+    dialler: Dialler,
+    telephone_events: Option<u32>,
     meter: Meter,
     loudness: Loudness,
     stats: SenderStats,
@@ -97,7 +123,14 @@ impl Sender {
             sequence_number: config.initial_sequence_number.unwrap_or_else(rand::random),
             timestamp: config.initial_timestamp.unwrap_or_else(rand::random),
             muted: false,
+            gain: 1.0,
+            processor: (!config.process.is_off()).then(|| Processor::new(&config.process)),
+            watch: config.watch.then(MicrophoneWatch::default),
+            notice: None,
+            source_loudness: Loudness::default(),
             suppressing: false,
+            dialler: Dialler::default(),
+            telephone_events: config.telephone_events,
             meter: Meter::default(),
             loudness: Loudness::default(),
             stats: SenderStats::default(),
@@ -106,18 +139,28 @@ impl Sender {
 
     /// Reads 10 ms of the source; every second time a packet comes of it. To be called every [`crate::TICK`].
     pub fn tick(&mut self) -> Option<EncodedPacket> {
-        let part = &mut self.frame[self.filled..self.filled + TICK_SAMPLES];
-        self.source_state = self.source.read(part);
-        if self.source_state == SourceState::Starved {
-            self.stats.source_starved += 1;
+        let mut block: Block = [0.0; TICK_SAMPLES];
+        self.source_state = self.source.read(&mut block);
+        // A device that is gone is told of as such, and not as one that is silent.
+        match &mut self.watch {
+            _ if self.source_state == SourceState::Starved => self.stats.source_starved += 1,
+            Some(watch) => self.notice = watch.add(&block).or(self.notice),
+            None => {}
+        }
+        for sample in &mut block {
+            // A float file may hold anything; an encoder must not see it.
+            *sample = if sample.is_finite() { (*sample * self.gain).clamp(-1.0, 1.0) } else { 0.0 };
+        }
+        self.source_loudness.add(&block);
+        // Muted or not, so that the canceller knows the room when the voice is wanted again.
+        if let Some(processor) = &mut self.processor {
+            processor.capture(&mut block);
         }
         if self.muted {
-            part.fill(0.0);
+            block.fill(0.0);
         }
-        for sample in part.iter_mut() {
-            // A float file may hold anything; an encoder must not see it.
-            *sample = if sample.is_finite() { sample.clamp(-1.0, 1.0) } else { 0.0 };
-        }
+        let part = &mut self.frame[self.filled..self.filled + TICK_SAMPLES];
+        part.copy_from_slice(&block);
         self.meter.add(part);
         self.loudness.add(part);
         self.stats.total_samples_duration += crate::TICK.as_secs_f64();
@@ -126,13 +169,53 @@ impl Sender {
             return None;
         }
         self.filled = 0;
+        let duration = self.encoder.kind().frame_timestamps();
+        let event_duration = self.telephone_events.map_or(duration, |rate| rate / 50);
+        match self.dialler.frame(self.timestamp, event_duration) {
+            DialFrame::Sound => {}
+            // Instead of the sound: the far end plays the tone itself.
+            DialFrame::Key(_, event) if self.telephone_events.is_some() => {
+                self.timestamp = self.timestamp.wrapping_add(duration);
+                let payload = Bytes::copy_from_slice(&event.payload);
+                return Some(self.packet(payload, event.timestamp, duration, event.marker, true));
+            }
+            DialFrame::Key(digit, _) => self.dialler.tone(digit, &mut self.frame),
+        }
         self.encode()
+    }
+
+    /// Dials keys, after those that are being dialled. Mute does not hold them back.
+    pub fn dial(&mut self, dial: Dial) {
+        self.dialler.dial(dial);
+    }
+
+    /// Whether keys are being dialled.
+    pub fn is_dialling(&self) -> bool {
+        self.dialler.is_busy()
     }
 
     /// The 10 ms that the last tick read, as the far end hears them but for the codec: what a recorder keeps.
     pub fn last_tick(&self) -> &[f32] {
         let start = if self.filled == 0 { FRAME_SAMPLES - TICK_SAMPLES } else { self.filled - TICK_SAMPLES };
         &self.frame[start..start + TICK_SAMPLES]
+    }
+
+    /// Shows what goes to the speaker, so that its echo can be taken out of what is read next. To be called every
+    /// [`crate::TICK`], with silence when nothing is played; without processing it does nothing.
+    pub fn render(&mut self, far: &Block) {
+        if let Some(processor) = &mut self.processor {
+            processor.render(far);
+        }
+    }
+
+    /// Raises or lowers the source before anything is done to it, in dB (at most 40).
+    pub fn set_gain(&mut self, db: f32) {
+        self.gain = gain_factor(db);
+    }
+
+    /// What was noticed of the microphone since the last call of this, if anything.
+    pub fn take_notice(&mut self) -> Option<MicrophoneNotice> {
+        self.notice.take()
     }
 
     /// Silences what is sent; the source goes on.
@@ -178,7 +261,14 @@ impl Sender {
 
     /// What happened so far.
     pub fn stats(&self) -> SenderStats {
-        SenderStats { total_audio_energy: self.loudness.total_energy, audio_level: self.loudness.level(), ..self.stats }
+        SenderStats {
+            total_audio_energy: self.loudness.total_energy,
+            audio_level: self.loudness.level(),
+            source_level: self.source_loudness.level(),
+            clipped_samples: self.watch.as_ref().map_or(0, MicrophoneWatch::clipped_samples),
+            process: self.processor.as_ref().map(Processor::stats).unwrap_or_default(),
+            ..self.stats
+        }
     }
 
     fn encode(&mut self) -> Option<EncodedPacket> {
@@ -202,10 +292,14 @@ impl Sender {
             }
         };
         let marker = std::mem::take(&mut self.suppressing);
+        Some(self.packet(payload, timestamp, duration, marker, false))
+    }
+
+    fn packet(&mut self, payload: Bytes, timestamp: u32, duration: u32, marker: bool, event: bool) -> EncodedPacket {
         let sequence_number = self.sequence_number;
         self.sequence_number = sequence_number.wrapping_add(1);
         self.stats.packets_sent += 1;
         self.stats.bytes_sent += payload.len() as u64;
-        Some(EncodedPacket { payload, sequence_number, timestamp, duration, marker })
+        EncodedPacket { payload, sequence_number, timestamp, duration, marker, event }
     }
 }

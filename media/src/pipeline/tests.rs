@@ -96,6 +96,13 @@ fn speech_comes_through_opus_recognisably_the_same() {
 }
 
 #[test]
+fn both_halves_can_move_to_another_thread() {
+    fn movable<T: Send>() {}
+    movable::<Sender>();
+    movable::<Receiver>();
+}
+
+#[test]
 fn first_packet_and_first_audio_are_a_delay_apart() {
     let (_, _, stats) = call(Box::new(Tone::new(440.0)), SenderConfig::default(), 1.0, at_once);
     let gap = stats.first_audio.unwrap() - stats.first_packet.unwrap();
@@ -270,4 +277,36 @@ fn packets_of_nonsense_are_counted_and_harmless() {
         assert!(out.iter().all(|sample| sample.is_finite()));
     }
     assert!(receiver.stats().malformed > 0);
+}
+
+#[test]
+fn keys_in_the_stream_are_neither_lost_packets_nor_concealed() {
+    for jitter_buffer in [JitterBuffer::default(), JitterBuffer::Fixed(Duration::from_millis(60))] {
+        let config = SenderConfig { telephone_events: Some(48_000), ..SenderConfig::default() };
+        let mut sender = Sender::new(Box::new(Tone::new(440.0)), config).unwrap();
+        let mut receiver = Receiver::new(ReceiverConfig { jitter_buffer, ..ReceiverConfig::default() }).unwrap();
+        let (mut now, mut out, mut events) = (Instant::now(), [0.0; TICK_SAMPLES], 0);
+        for tick in 0..300 {
+            if tick == 100 {
+                sender.dial("12#".parse().unwrap());
+            }
+            if let Some(packet) = sender.tick() {
+                let event = packet.event;
+                match packet.into_rtp(7) {
+                    packet if event => {
+                        receiver.push_event(&packet);
+                        events += 1;
+                    }
+                    packet => receiver.push(packet, now),
+                }
+            }
+            receiver.pull(&mut out, now);
+            now += TICK;
+        }
+        let stats = receiver.stats();
+        assert_eq!(events, 21);
+        assert_eq!((stats.packets_lost, stats.packets_received), (0, 150), "{stats:?}");
+        assert_eq!(stats.concealed_samples, 0, "{stats:?}");
+        assert!(stats.audio_level > 0.05);
+    }
 }

@@ -4,6 +4,7 @@ use super::call::Negotiation;
 use super::candidates::MAX_WAITING;
 use super::description::Description;
 use super::setup::due;
+use super::signals::quote;
 use super::{CallEvent, CallMachine, Offerer, Output, Phase, TimeLimit};
 use crate::api::signaling::{IceCandidate, Signal};
 use std::time::Instant;
@@ -130,7 +131,10 @@ impl CallMachine {
         if peer.described && peer.applied.is_some() {
             self.event(CallEvent::RenegotiationFailed { error });
         } else if call.offer.is_none() {
-            return self.fault(now, format!("the agent's session description cannot be used: {error}"));
+            // It quotes what the agent's side wrote, of which nothing may be left.
+            let reason = Some(quote(&error)).filter(|r| !r.is_empty());
+            let nameless = || "the agent's session description cannot be used".to_owned();
+            return self.fault(now, reason.unwrap_or_else(nameless));
         }
         self.negotiate();
     }

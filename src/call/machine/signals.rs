@@ -210,6 +210,6 @@ impl CallMachine {
 }
 
 /// Words of the agent's side, fit for one line of a report.
-fn quote(text: &str) -> String {
+pub(super) fn quote(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(200).collect::<String>().trim().to_owned()
 }

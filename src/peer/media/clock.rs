@@ -1,6 +1,6 @@
 use super::session::MediaSession;
 use chatphone_media::TICK;
-use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -45,14 +45,9 @@ fn run(incoming: &Receiver<MediaSession>) {
             sessions.push(first);
             next = Instant::now();
         }
-        loop {
-            match incoming.try_recv() {
-                Ok(mut session) => {
-                    session.begin();
-                    sessions.push(session);
-                }
-                Err(TryRecvError::Empty | TryRecvError::Disconnected) => break,
-            }
+        while let Ok(mut session) = incoming.try_recv() {
+            session.begin();
+            sessions.push(session);
         }
         let now = Instant::now();
         if now < next {
@@ -80,7 +75,7 @@ mod tests {
     #[tokio::test]
     async fn a_session_is_ticked_until_it_is_stopped() {
         let clock = MediaClock::start().unwrap();
-        let parts = MediaParts { source: Box::new(Tone::new(440.0)), sink: Box::new(Null), recorder: None };
+        let parts = MediaParts::new(Box::new(Tone::new(440.0)), Box::new(Null));
         let (packets_tx, mut packets) = unbounded_channel();
         let (session, handle) = MediaSession::new(parts, CodecKind::Opus, Default::default(), packets_tx).unwrap();
         clock.attach(session);

@@ -5,7 +5,13 @@
 //! devices and files stand behind rings and queues of their own.
 
 mod clock;
+mod notice;
+mod outlet;
 mod session;
 
 pub use clock::MediaClock;
-pub use session::{MediaConfig, MediaHandle, MediaParts, MediaReport, MediaSession, MediaStats};
+pub use notice::{NoticeChannel, SoundNotice};
+pub use outlet::{Outlet, send_packets};
+pub use session::{
+    DeviceMonitors, MediaConfig, MediaHandle, MediaParts, MediaReport, MediaSession, MediaStats, SoundControls,
+};

@@ -1,8 +1,12 @@
+use super::notice::{NoticeChannel, SoundNotice};
 use chatphone_media::TICK_SAMPLES;
 use chatphone_media::audio::codec::{self, CodecKind};
+use chatphone_media::audio::device::{DeviceStats, Monitor};
+use chatphone_media::audio::dtmf::Dial;
 use chatphone_media::audio::file::WavRecorder;
 use chatphone_media::audio::sink::Sink;
 use chatphone_media::audio::source::{Source, SourceState};
+use chatphone_media::audio::watch::gain_factor;
 use chatphone_media::pipeline::{
     EncodedPacket, Receiver, ReceiverConfig, ReceiverStats, RtpPacket, Sender, SenderConfig, SenderStats,
 };
@@ -18,10 +22,52 @@ const STATS_TICKS: u32 = 10;
 pub struct MediaParts {
     /// What the far end hears.
     pub source: Box<dyn Source>,
-    /// Where what the far end says goes.
+    /// Where what the far end says goes: recordings, files.
     pub sink: Box<dyn Sink>,
+    /// Where the far end is heard. Its level can be set, and it is silent while the call is held.
+    pub speaker: Option<Box<dyn Sink>>,
     /// Keeps both directions.
     pub recorder: Option<WavRecorder>,
+    /// The devices among these.
+    pub devices: DeviceMonitors,
+    /// Tells of devices that come and go, and of a microphone that is silent or overdriven.
+    pub notices: NoticeChannel,
+}
+
+impl MediaParts {
+    /// A source and a sink without a device, a recorder or anything to tell.
+    pub fn new(source: Box<dyn Source>, sink: Box<dyn Sink>) -> Self {
+        Self {
+            source,
+            sink,
+            speaker: None,
+            recorder: None,
+            devices: DeviceMonitors::default(),
+            notices: NoticeChannel::default(),
+        }
+    }
+}
+
+/// Looks at the devices of a call.
+#[derive(Debug, Clone, Default)]
+pub struct DeviceMonitors {
+    /// The microphone, if it is one.
+    pub microphone: Option<Monitor>,
+    /// The speaker, if there is one.
+    pub speaker: Option<Monitor>,
+}
+
+/// What a person can change about the sound of a call while it runs.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct SoundControls {
+    /// Silence is sent.
+    pub muted: bool,
+    /// Silence is sent and nothing is played.
+    pub held: bool,
+    /// Gain of the microphone (or whatever is the source), in dB.
+    pub microphone_gain_db: f32,
+    /// Gain of the speaker, in dB.
+    pub speaker_gain_db: f32,
 }
 
 /// What a session counts.
@@ -31,6 +77,10 @@ pub struct MediaStats {
     pub sender: SenderStats,
     /// From the far end.
     pub receiver: ReceiverStats,
+    /// The microphone, if it is one.
+    pub microphone: Option<DeviceStats>,
+    /// The speaker, if there is one.
+    pub speaker: Option<DeviceStats>,
     /// The source (a file) came to its end.
     pub source_ended: bool,
 }
@@ -46,7 +96,9 @@ pub struct MediaReport {
 
 enum Command {
     Packet(CodecKind, RtpPacket, Instant),
-    Mute(bool),
+    Event(RtpPacket),
+    Controls(SoundControls),
+    Dial(Dial),
     Stop(oneshot::Sender<Stopped>),
 }
 
@@ -56,6 +108,9 @@ pub struct MediaSession {
     receiver: Receiver,
     receiver_config: ReceiverConfig,
     parts: Option<Sinks>,
+    devices: DeviceMonitors,
+    notices: UnboundedSender<SoundNotice>,
+    controls: SoundControls,
     commands: mpsc::Receiver<Command>,
     packets: UnboundedSender<EncodedPacket>,
     stats: watch::Sender<MediaStats>,
@@ -64,6 +119,7 @@ pub struct MediaSession {
 
 struct Sinks {
     sink: Box<dyn Sink>,
+    speaker: Option<Box<dyn Sink>>,
     recorder: Option<WavRecorder>,
 }
 
@@ -71,8 +127,9 @@ impl Sinks {
     /// Waits for the last samples to reach the disk; what failed comes back in words.
     fn finish(mut self) -> Vec<String> {
         let sink = self.sink.finish().err().map(|e| e.to_string());
+        let speaker = self.speaker.as_mut().and_then(|s| s.finish().err()).map(|e| e.to_string());
         let recorder = self.recorder.as_mut().and_then(|r| r.finish().err()).map(|e| e.to_string());
-        sink.into_iter().chain(recorder).collect()
+        sink.into_iter().chain(speaker).chain(recorder).collect()
     }
 }
 
@@ -108,8 +165,19 @@ impl MediaSession {
         let receiver = Receiver::new(receiver_config.clone())?;
         let (commands_tx, commands) = mpsc::channel();
         let (stats, stats_rx) = watch::channel(MediaStats::default());
-        let parts = Some(Sinks { sink: parts.sink, recorder: parts.recorder });
-        let session = Self { sender, receiver, receiver_config, parts, commands, packets, stats, ticks: 0 };
+        let session = Self {
+            sender,
+            receiver,
+            receiver_config,
+            parts: Some(Sinks { sink: parts.sink, speaker: parts.speaker, recorder: parts.recorder }),
+            devices: parts.devices,
+            notices: parts.notices.sender(),
+            controls: SoundControls::default(),
+            commands,
+            packets,
+            stats,
+            ticks: 0,
+        };
         Ok((session, MediaHandle { commands: commands_tx, stats: stats_rx }))
     }
 
@@ -124,7 +192,9 @@ impl MediaSession {
         loop {
             match self.commands.try_recv() {
                 Ok(Command::Packet(codec, packet, arrival)) => self.take(codec, packet, arrival),
-                Ok(Command::Mute(muted)) => self.sender.set_muted(muted),
+                Ok(Command::Event(packet)) => self.receiver.push_event(&packet),
+                Ok(Command::Controls(controls)) => self.control(controls),
+                Ok(Command::Dial(dial)) => self.sender.dial(dial),
                 Ok(Command::Stop(done)) => {
                     let stats = self.read_stats();
                     self.stats.send_replace(stats);
@@ -147,6 +217,13 @@ impl MediaSession {
             parts.sink.write(&far);
             if let Some(recorder) = &mut parts.recorder {
                 recorder.write_both(self.sender.last_tick(), &far);
+            }
+            if let Some(speaker) = &mut parts.speaker {
+                let gain = if self.controls.held { 0.0 } else { gain_factor(self.controls.speaker_gain_db) };
+                far.iter_mut().for_each(|sample| *sample = (*sample * gain).clamp(-1.0, 1.0));
+                speaker.write(&far);
+                // The echo is that of what was played, gain and all.
+                self.sender.render(&far);
             }
         }
         self.ticks = self.ticks.wrapping_add(1);
@@ -176,12 +253,24 @@ impl MediaSession {
             // The peer is gone: the session is about to be stopped.
             let _ = self.packets.send(packet);
         }
+        if let Some(notice) = self.sender.take_notice() {
+            // Nobody need listen.
+            let _ = self.notices.send(SoundNotice::Microphone(notice));
+        }
+    }
+
+    fn control(&mut self, controls: SoundControls) {
+        self.controls = controls;
+        self.sender.set_muted(controls.muted || controls.held);
+        self.sender.set_gain(controls.microphone_gain_db);
     }
 
     fn read_stats(&self) -> MediaStats {
         MediaStats {
             sender: self.sender.stats(),
             receiver: self.receiver.stats(),
+            microphone: self.devices.microphone.as_ref().map(Monitor::stats),
+            speaker: self.devices.speaker.as_ref().map(Monitor::stats),
             source_ended: self.sender.source_state() == SourceState::Ended,
         }
     }
@@ -200,9 +289,19 @@ impl MediaHandle {
         let _ = self.commands.send(Command::Packet(codec, packet, arrival));
     }
 
-    /// Silences what is sent.
-    pub fn set_muted(&self, muted: bool) {
-        let _ = self.commands.send(Command::Mute(muted));
+    /// Takes a telephone event from the network, which is no sound and no loss.
+    pub fn push_event(&self, packet: RtpPacket) {
+        let _ = self.commands.send(Command::Event(packet));
+    }
+
+    /// Mutes, holds, sets levels.
+    pub fn set_controls(&self, controls: SoundControls) {
+        let _ = self.commands.send(Command::Controls(controls));
+    }
+
+    /// Dials keys: as telephone events where the session was made for them, else as tones.
+    pub fn dial(&self, dial: Dial) {
+        let _ = self.commands.send(Command::Dial(dial));
     }
 
     /// The figures, as of at most 100 ms ago; changes wake the receiver.

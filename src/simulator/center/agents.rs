@@ -9,6 +9,7 @@ use crate::api::ClientEvent;
 use crate::api::event::SessionEnded;
 use crate::api::signaling::Signal;
 use crate::api::types::SessionState;
+use chatphone_media::audio::dtmf::Digit;
 use std::time::Duration;
 
 /// Names and photos of the agents, taken in turn.
@@ -45,10 +46,11 @@ impl Center {
 
     /// Lets the chat that has waited longest try again, now that an agent may be free.
     pub(super) fn serve_queue(&mut self, now: Duration) {
-        if !self.closed && self.config.agents.is_some_and(|agents| self.busy_agents < agents) {
-            if let Some((_, chat_id)) = self.queue.pop_first() {
-                self.timers.set(now, Timer::Join(chat_id));
-            }
+        if !self.closed
+            && self.config.agents.is_some_and(|agents| self.busy_agents < agents)
+            && let Some((_, chat_id)) = self.queue.pop_first()
+        {
+            self.timers.set(now, Timer::Join(chat_id));
         }
     }
 
@@ -136,6 +138,13 @@ impl Center {
                 agent.line.reject_next();
                 session.say(party_id, "I shall decline your next call.", None, at);
             }
+            Deed::Dial(dial) => {
+                if agent.line.dial(dial) {
+                    self.carry_out(chat_id, now);
+                } else {
+                    session.say(party_id, "There is no call to press keys in.", None, at);
+                }
+            }
             Deed::Call => self.with_line(chat_id, Some(party_id), now, |line, now| line.call(now)),
             Deed::HangUp => self.with_line(chat_id, Some(party_id), now, |line, _| line.hang_up()),
             Deed::Transfer => {
@@ -147,6 +156,15 @@ impl Center {
             Deed::Leave => self.end(chat_id, SessionEnded::default(), now),
             Deed::TimeOut => self.time_out(chat_id, now),
         }
+        self.wake(chat_id);
+    }
+
+    /// The customer pressed a key: the agent says which.
+    pub(super) fn heard_digit(&mut self, chat_id: &str, digit: Digit, now: Duration) {
+        let at = self.at(now);
+        let Some(session) = self.sessions.get_mut(chat_id) else { return };
+        let Some(party_id) = session.agent.as_ref().map(|agent| agent.party_id.clone()) else { return };
+        session.say(&party_id, format!("You pressed {digit}."), None, at);
         self.wake(chat_id);
     }
 

@@ -432,6 +432,9 @@ impl Center {
     /// A report of an agent's WebRTC peer.
     pub fn call_event(&mut self, id: CallId, event: CallEvent, now: Duration) {
         if let Some(chat_id) = self.calls.get(&id).cloned() {
+            if let CallEvent::Digit(digit) = event {
+                self.heard_digit(&chat_id, digit, now);
+            }
             self.with_line(&chat_id, None, now, |line, now| line.peer(id, event, now));
         }
     }

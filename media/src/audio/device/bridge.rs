@@ -14,7 +14,7 @@ use rubato::{
 };
 use std::sync::{
     Arc,
-    atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
+    atomic::{AtomicU64, Ordering::Relaxed},
 };
 
 /// The delay aimed at, in seconds, unless the device's bursts need more.
@@ -281,8 +281,8 @@ pub(super) fn collect(ring: &mut Consumer<u8>, out: &mut [u8], layout: Layout, s
     let _ = ring.pop_entire_slice(sound);
     layout.silence(rest);
     // Counted once for each time it runs empty: a speaker nobody speaks to is empty all the time.
-    let empty = u32::from(!rest.is_empty());
-    if shared.empty.swap(empty, Relaxed) < empty {
+    let sounding = rest.is_empty();
+    if shared.sounding.swap(sounding, Relaxed) && !sounding {
         add(&shared.underruns, 1);
     }
 }
@@ -290,9 +290,6 @@ pub(super) fn collect(ring: &mut Consumer<u8>, out: &mut [u8], layout: Layout, s
 fn add(counter: &AtomicU64, amount: u64) {
     counter.fetch_add(amount, Relaxed);
 }
-
-/// Only for the type: a counter the callback owns.
-pub(super) type Gauge = AtomicU32;
 
 #[cfg(test)]
 mod tests;

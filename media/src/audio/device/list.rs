@@ -1,12 +1,12 @@
 //! What devices there are, and which one a person means.
 
-use super::Error;
+use super::{Error, stream::OPEN_TIMEOUT};
 use cpal::{
-    Host, HostId,
+    Host, HostId, SupportedStreamConfigRange,
     traits::{DeviceTrait, HostTrait},
 };
 use serde::Serialize;
-use std::fmt;
+use std::{fmt, sync::mpsc, thread};
 
 /// Whether sound comes from a device or goes to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
@@ -58,28 +58,63 @@ pub struct DeviceInfo {
     pub direction: Direction,
     /// The one used when none is named.
     pub default: bool,
-    /// What it can do; empty if it does not say.
+    /// What it can do; empty if it cannot be used now.
     pub formats: Vec<Format>,
 }
 
-/// Formats a device can do.
+/// What a device can do with one kind of samples. Not every combination within the ranges need work.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Format {
     /// `i16`, `f32`, …
     pub sample_format: String,
-    /// Channel count.
-    pub channels: u16,
+    /// Least channels.
+    pub min_channels: u16,
+    /// Most channels.
+    pub max_channels: u16,
     /// Lowest rate in Hz.
     pub min_rate: u32,
     /// Highest rate in Hz.
     pub max_rate: u32,
 }
 
+impl Format {
+    /// Widens this to take in what `range` says.
+    fn include(&mut self, range: &SupportedStreamConfigRange) {
+        self.min_channels = self.min_channels.min(range.channels());
+        self.max_channels = self.max_channels.max(range.channels());
+        self.min_rate = self.min_rate.min(range.min_sample_rate());
+        self.max_rate = self.max_rate.max(range.max_sample_rate());
+    }
+}
+
 /// Lists all devices of all sound systems. May take seconds: call it off the audio loop.
 pub fn list() -> Devices {
-    let default = cpal::default_host().id();
-    let hosts = host_ids().into_iter().map(|id| host_info(id, id == default)).collect();
-    Devices { hosts }
+    let hosts = host_ids().into_iter().enumerate().map(|(place, id)| {
+        let name = id.to_string();
+        let (tell, told) = mpsc::channel();
+        // On a thread of its own, so that a sound system that hangs only costs its own answer.
+        let asked = thread::Builder::new().name("audio-list".into()).spawn(move || {
+            hush();
+            let _ = tell.send(host_info(id, place == 0));
+        });
+        let answer = asked.ok().and_then(|_| told.recv_timeout(OPEN_TIMEOUT).ok());
+        answer.unwrap_or_else(|| HostInfo {
+            name,
+            default: place == 0,
+            error: Some(format!("it did not answer within {} s", OPEN_TIMEOUT.as_secs())),
+            devices: Vec::new(),
+        })
+    });
+    Devices { hosts: hosts.collect() }
+}
+
+/// Keeps ALSA from writing what it thinks of every device it tries to standard error, on this thread: what matters
+/// comes back as an error.
+pub(super) fn hush() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = alsa::Output::local_error_handler() {
+        tracing::debug!(%error, "ALSA stays talkative");
+    }
 }
 
 /// The default sound system first.
@@ -120,31 +155,33 @@ impl Candidate {
         Self { device, name, id, default }
     }
 
+    /// What the device says it can do; nothing if it cannot be used now.
+    pub fn ranges(&self, direction: Direction) -> Vec<SupportedStreamConfigRange> {
+        match direction {
+            Direction::Input => self.device.supported_input_configs().map(Iterator::collect),
+            Direction::Output => self.device.supported_output_configs().map(Iterator::collect),
+        }
+        .unwrap_or_default()
+    }
+
     fn info(&self, direction: Direction) -> DeviceInfo {
         let mut formats: Vec<Format> = Vec::new();
-        for range in ranges(&self.device, direction) {
-            let format = Format {
-                sample_format: range.sample_format().to_string(),
-                channels: range.channels(),
-                min_rate: range.min_sample_rate(),
-                max_rate: range.max_sample_rate(),
-            };
-            if !formats.contains(&format) {
-                formats.push(format);
+        for range in self.ranges(direction) {
+            let sample_format = range.sample_format().to_string();
+            match formats.iter_mut().find(|format| format.sample_format == sample_format) {
+                Some(format) => format.include(&range),
+                None => formats.push(Format {
+                    sample_format,
+                    min_channels: range.channels(),
+                    max_channels: range.channels(),
+                    min_rate: range.min_sample_rate(),
+                    max_rate: range.max_sample_rate(),
+                }),
             }
         }
         let Self { name, id, default, .. } = self;
         DeviceInfo { name: name.clone(), id: id.clone(), direction, default: *default, formats }
     }
-}
-
-/// What a device says it can do; nothing if it does not say.
-pub(super) fn ranges(device: &cpal::Device, direction: Direction) -> Vec<cpal::SupportedStreamConfigRange> {
-    match direction {
-        Direction::Input => device.supported_input_configs().map(Iterator::collect),
-        Direction::Output => device.supported_output_configs().map(Iterator::collect),
-    }
-    .unwrap_or_default()
 }
 
 /// The devices of one direction, the default one first.
@@ -155,6 +192,10 @@ fn candidates(host: &Host, direction: Direction) -> Result<Vec<Candidate>, cpal:
     };
     let mut found: Vec<_> = default.map(|device| Candidate::new(device, true)).into_iter().collect();
     for device in host.devices()? {
+        // ALSA's bridge to JACK writes to standard error whenever it is touched and JACK does not run.
+        if device.id().is_ok_and(|id| id.to_string() == "alsa:jack") {
+            continue;
+        }
         let fits = match direction {
             Direction::Input => device.supports_input(),
             Direction::Output => device.supports_output(),
@@ -185,13 +226,57 @@ pub(super) fn find(direction: Direction, name: Option<&str>) -> Result<Candidate
                 return found.into_iter().nth(index).ok_or(Error::NoDevice { direction });
             }
             Choice::Several(matches) => return Err(Error::Ambiguous { name: name.into(), matches }),
-            Choice::None => all.extend(found.into_iter().map(|candidate| candidate.name)),
+            Choice::None => {
+                // What cannot be opened is no help to anybody.
+                let usable = found.into_iter().filter(|candidate| !candidate.ranges(direction).is_empty());
+                all.extend(usable.map(|candidate| candidate.name));
+            }
         }
     }
     match name {
-        Some(name) if !all.is_empty() => Err(Error::Unknown { direction, name: name.into(), available: all }),
-        _ => Err(Error::NoDevice { direction }),
+        Some(name) => Err(Error::Unknown { direction, name: name.into(), available: all }),
+        None => Err(Error::NoDevice { direction }),
     }
+}
+
+/// The id of the device that `name` means (by name or id, in any case, a part that fits only one is enough). May take
+/// seconds: call it off the audio loop.
+pub fn find_name(direction: Direction, name: &str) -> Result<String, Error> {
+    let (tell, told) = mpsc::channel();
+    let wanted = name.to_owned();
+    let asked = thread::Builder::new().name("audio-list".into()).spawn(move || {
+        hush();
+        let _ = tell.send(find(direction, Some(&wanted)).map(|candidate| candidate.id));
+    });
+    let answer = asked.ok().and_then(|_| told.recv_timeout(OPEN_TIMEOUT).ok());
+    answer.unwrap_or_else(|| Err(Error::Timeout { name: name.into() }))
+}
+
+/// A device, by name alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Known {
+    pub name: String,
+    pub id: String,
+    pub default: bool,
+}
+
+/// The devices of one direction that there are now: of one sound system, or of all.
+pub(super) fn known(direction: Direction, host: Option<&str>) -> Vec<Known> {
+    let ids = host_ids().into_iter().filter(|id| host.is_none_or(|host| id.to_string() == host));
+    let mut known: Vec<Known> = Vec::new();
+    for id in ids {
+        for candidate in cpal::host_from_id(id).and_then(|host| candidates(&host, direction)).unwrap_or_default() {
+            // One default is enough: that of the first sound system that has one.
+            let default = candidate.default && known.iter().all(|other| !other.default);
+            known.push(Known { name: candidate.name, id: candidate.id, default });
+        }
+    }
+    known
+}
+
+/// Whether a device may be the one that `text` means.
+pub(super) fn fits(name: &str, id: &str, text: &str) -> bool {
+    matches!(choose(&[(name, id)], text), Choice::One(_))
 }
 
 /// What a name fits.

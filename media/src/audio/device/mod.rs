@@ -2,19 +2,22 @@
 //!
 //! A device runs on its own clock, a call on the system's. Between them lies a ring of the device's raw bytes: the
 //! device's real-time callback only copies bytes and counts, and everything else (sample format, channels, rate, and
-//! the drift between the two clocks) happens on the call's side, in [`bridge`].
+//! the drift between the two clocks) happens on the call's side, in `bridge`.
 //!
-//! A stream lives on a thread of its own ([`stream`]): a sound system that hangs, when a stream is opened or dropped,
-//! hangs that thread alone.
+//! A stream lives on a thread of its own (`stream`): a sound system that hangs, when a stream is opened or dropped,
+//! hangs that thread alone. Another thread follows what becomes of the device (`follow`): when it goes away, the default
+//! one takes its place, and it comes in again when it is back; meanwhile there is silence.
 
 mod bridge;
+mod follow;
 mod list;
 mod microphone;
 mod pcm;
 mod speaker;
 mod stream;
 
-pub use list::{DeviceInfo, Devices, Direction, Format, HostInfo, list};
+pub use follow::{DeviceChange, DeviceEvent, Listener, Wanted};
+pub use list::{DeviceInfo, Devices, Direction, Format, HostInfo, find_name, list};
 pub use microphone::Microphone;
 pub use speaker::Speaker;
 pub use stream::{DeviceStats, Monitor};

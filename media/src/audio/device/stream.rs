@@ -1,15 +1,16 @@
 //! A device's stream and the thread that owns it.
 
-use super::{Direction, Error, bridge::Gauge, list, pcm::Layout};
+use super::{Direction, Error, list, pcm::Layout};
 use cpal::{
     BufferSize, Data, ErrorKind, StreamConfig, SupportedBufferSize, SupportedStreamConfigRange,
     traits::{DeviceTrait, StreamTrait},
 };
 use std::{
+    ops::Deref,
     sync::{
         Arc,
         atomic::{
-            AtomicBool, AtomicU64,
+            AtomicBool, AtomicU32, AtomicU64,
             Ordering::{Relaxed, SeqCst},
         },
         mpsc,
@@ -24,9 +25,9 @@ pub(super) const OPEN_TIMEOUT: Duration = Duration::from_secs(8);
 /// So many errors with no sound in between mean that the device is gone, whatever they say.
 const HOPELESS: u64 = 20;
 
-/// What the device's callbacks and the call share.
+/// What is counted of a microphone or speaker, whichever devices it has used one after the other.
 #[derive(Debug, Default)]
-pub(super) struct Shared {
+pub(super) struct Totals {
     pub overruns: AtomicU64,
     pub underruns: AtomicU64,
     /// Overruns in the callback: nobody read for [`super::bridge::RING`].
@@ -34,19 +35,44 @@ pub(super) struct Shared {
     /// Reported by the sound system.
     pub xruns: AtomicU64,
     pub errors: AtomicU64,
+    /// Devices that went away.
+    pub losses: AtomicU64,
+    /// Times that another device came in.
+    pub changes: AtomicU64,
+    /// Mean delay in the ring, in microseconds.
+    pub fill_us: AtomicU32,
+    /// There is no device: silence stands in its place.
+    pub missing: AtomicBool,
+}
+
+/// What a stream's callbacks and the call share.
+#[derive(Debug, Default)]
+pub(super) struct Shared {
+    pub totals: Arc<Totals>,
     pub lost: AtomicBool,
     /// Frames of the last callback.
     pub burst: AtomicU64,
     pub callbacks: AtomicU64,
-    /// Mean delay in the ring, in microseconds.
-    pub fill_us: Gauge,
-    /// The ring to the device has run empty.
-    pub empty: Gauge,
+    /// The last callback of a speaker had all it wanted.
+    pub sounding: AtomicBool,
     errors_in_a_row: AtomicU64,
     closing: AtomicBool,
 }
 
+impl Deref for Shared {
+    type Target = Totals;
+
+    fn deref(&self) -> &Totals {
+        &self.totals
+    }
+}
+
 impl Shared {
+    /// For a further stream of the same microphone or speaker.
+    pub fn counting_in(totals: Arc<Totals>) -> Arc<Self> {
+        Arc::new(Self { totals, ..Self::default() })
+    }
+
     pub fn note_callback(&self, frames: usize) {
         self.burst.store(frames as u64, Relaxed);
         self.callbacks.fetch_add(1, Relaxed);
@@ -86,7 +112,7 @@ impl Shared {
     }
 }
 
-/// Counters of a device in use.
+/// Counters of a microphone or speaker in use, over all devices it has used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
 pub struct DeviceStats {
     /// Times that sound was missing: from the microphone, or for the speaker.
@@ -97,33 +123,39 @@ pub struct DeviceStats {
     pub device_xruns: u64,
     /// Other errors the sound system reported.
     pub errors: u64,
-    /// The device is gone; silence stands in its place.
+    /// Times that a device went away.
+    pub losses: u64,
+    /// Times that another device was taken in its place, or the wanted one again.
+    pub changes: u64,
+    /// There is no device now; silence stands in its place.
     pub lost: bool,
     /// Mean delay between the device and the call, in microseconds, without the device's own buffers.
     pub delay_us: u32,
 }
 
-/// Looks at a device that is in use, from any thread.
+/// Looks at a microphone or speaker that is in use, from any thread.
 #[derive(Debug, Clone)]
-pub struct Monitor(pub(super) Arc<Shared>);
+pub struct Monitor(pub(super) Arc<Totals>);
 
 impl Monitor {
     /// The counters as they are now.
     pub fn stats(&self) -> DeviceStats {
-        let shared = &self.0;
+        let totals = &self.0;
         DeviceStats {
-            underruns: shared.underruns.load(Relaxed),
-            overruns: shared.overruns.load(Relaxed) + shared.device_overruns.load(Relaxed),
-            device_xruns: shared.xruns.load(Relaxed),
-            errors: shared.errors.load(Relaxed),
+            underruns: totals.underruns.load(Relaxed),
+            overruns: totals.overruns.load(Relaxed) + totals.device_overruns.load(Relaxed),
+            device_xruns: totals.xruns.load(Relaxed),
+            errors: totals.errors.load(Relaxed),
+            losses: totals.losses.load(Relaxed),
+            changes: totals.changes.load(Relaxed),
             lost: self.lost(),
-            delay_us: shared.fill_us.load(Relaxed),
+            delay_us: totals.fill_us.load(Relaxed),
         }
     }
 
-    /// Whether the device is gone.
+    /// Whether there is no device now.
     pub fn lost(&self) -> bool {
-        self.0.lost.load(SeqCst)
+        self.0.missing.load(SeqCst)
     }
 }
 
@@ -131,6 +163,8 @@ impl Monitor {
 #[derive(Debug, Clone)]
 pub(super) struct Opened {
     pub name: String,
+    /// With the sound system before it, as in `pulseaudio:spk`.
+    pub id: String,
     pub layout: Layout,
     pub rate: u32,
 }
@@ -174,6 +208,7 @@ pub(super) fn open<T: Send + 'static>(
     let keeper = thread::Builder::new()
         .name("audio-device".into())
         .spawn(move || {
+            list::hush();
             let built = build(direction, wanted.as_deref(), &kept, prepare);
             let (stream, answer) = match built {
                 Ok((stream, opened, extra)) => (Some(stream), Ok((opened, extra))),
@@ -203,13 +238,13 @@ fn build<T>(
     prepare: impl FnOnce(&Opened) -> Option<(Callback, T)>,
 ) -> Result<(cpal::Stream, Opened, T), Error> {
     let found = list::find(direction, name)?;
-    let device = found.device;
+    let device = &found.device;
     let open = |error: cpal::Error| match error.kind() {
         // The sound system names a default device although there is none.
         ErrorKind::DeviceNotAvailable | ErrorKind::HostUnavailable if name.is_none() => Error::NoDevice { direction },
         _ => Error::Open { name: found.name.clone(), reason: error.to_string() },
     };
-    let ranges = list::ranges(&device, direction);
+    let ranges = found.ranges(direction);
     if ranges.is_empty() {
         // Ask in the way that gives a reason.
         let asked = match direction {
@@ -219,7 +254,7 @@ fn build<T>(
         asked.map_err(open)?;
     }
     let chosen = choose_format(&ranges, direction).ok_or_else(|| Error::Unsupported { name: found.name.clone() })?;
-    let opened = Opened { name: found.name.clone(), layout: chosen.layout, rate: chosen.rate };
+    let opened = Opened { name: found.name.clone(), id: found.id.clone(), layout: chosen.layout, rate: chosen.rate };
     let (mut callback, extra) = prepare(&opened).ok_or_else(|| Error::Unsupported { name: found.name.clone() })?;
     let config = StreamConfig {
         channels: chosen.layout.channels,

@@ -214,6 +214,11 @@ impl FixedJitterBuffer {
         self.discarded
     }
 
+    /// Counts a packet of the stream that is no sound (a telephone event).
+    pub fn count_other(&mut self, ssrc: u32, sequence_number: u16) {
+        self.reception.count_other(ssrc, sequence_number);
+    }
+
     /// What the network did: counts, loss, jitter.
     pub fn reception(&self) -> ReceptionStats {
         self.reception.stats()

@@ -115,6 +115,20 @@ impl Reception {
         Arrival::Normal { sequence: Sequence { number: unwrapped, newest: ahead > 0 } }
     }
 
+    /// Counts a packet of the stream that is no sound, as telephone events are: it shares the sequence numbers, and its
+    /// timestamp says nothing about when it was sent.
+    pub fn count_other(&mut self, ssrc: u32, sequence_number: u16) {
+        let Some(stream) = self.stream.as_mut().filter(|stream| stream.ssrc == ssrc) else { return };
+        let ahead = i64::from(sequence_number.wrapping_sub(stream.newest as u16) as i16);
+        if !(-Self::MAX_MISORDER..=Self::MAX_DROPOUT).contains(&ahead) {
+            return;
+        }
+        stream.received += 1;
+        if !stream.mark(ahead) {
+            stream.duplicates += 1;
+        }
+    }
+
     /// The sender's timestamps jumped: the next difference says nothing about the network.
     pub fn forget_transit(&mut self) {
         if let Some(stream) = &mut self.stream {

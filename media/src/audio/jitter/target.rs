@@ -23,7 +23,7 @@ impl Default for AdaptiveConfig {
 const MISS_COST: f64 = 3000.0;
 
 /// At this delay, in milliseconds, one more costs twice as much as the first.
-const DEAR: f64 = 200.0;
+const DEAR: f64 = 260.0;
 
 /// Added to what is needed, in milliseconds: the clocks of the two sides drift, and timers are late.
 const MARGIN: f64 = 3.0;

@@ -86,6 +86,10 @@ impl AdaptivePlayout {
         });
     }
 
+    pub fn count_other(&mut self, ssrc: u32, sequence_number: u16) {
+        self.buffer.count_other(ssrc, sequence_number);
+    }
+
     pub fn counts(&self) -> (ReceptionStats, u64) {
         (self.buffer.reception(), self.buffer.discarded())
     }

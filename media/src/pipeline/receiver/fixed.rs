@@ -39,6 +39,10 @@ impl FixedPlayout {
         self.pending.drain(..TICK_SAMPLES);
     }
 
+    pub fn count_other(&mut self, ssrc: u32, sequence_number: u16) {
+        self.jitter.count_other(ssrc, sequence_number);
+    }
+
     pub fn counts(&self) -> (ReceptionStats, u64) {
         (self.jitter.reception(), self.jitter.discarded())
     }

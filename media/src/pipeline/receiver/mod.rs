@@ -107,6 +107,16 @@ impl Receiver {
         }
     }
 
+    /// Takes a packet that is no sound but shares the stream's sequence numbers, a telephone event (RFC 4733): it is no
+    /// loss, and the sound it stands for is not concealed as one.
+    pub fn push_event(&mut self, packet: &RtpPacket) {
+        self.codec.silence_announced = true;
+        match &mut self.playout {
+            Playout::Fixed(playout) => playout.count_other(packet.ssrc, packet.sequence_number),
+            Playout::Adaptive(playout) => playout.count_other(packet.ssrc, packet.sequence_number),
+        }
+    }
+
     /// Fills `out` with the next 10 ms. To be called every [`crate::TICK`]; `now` is when, on the clock of the
     /// packets' arrivals.
     pub fn pull(&mut self, out: &mut [f32; TICK_SAMPLES], now: Instant) {

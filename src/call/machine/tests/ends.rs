@@ -141,6 +141,18 @@ fn an_offer_of_nonsense_fails_the_call() {
 }
 
 #[test]
+fn a_reason_quotes_no_control_characters_and_is_never_empty() {
+    for (error, reason) in
+        [("no\u{1b}[2J line\n", "no[2J line"), ("\r\n", "the agent's session description cannot be used")]
+    {
+        let mut bed = Bed::requesting();
+        bed.give(from(AGENT, Signal::offer_call("nonsense", false)));
+        let failed = Input::RemoteDescriptionFailed { error: error.into() };
+        assert_eq!(ends(bed, failed, Outcome::Failed, EndedBy::Fault, true).reason, reason);
+    }
+}
+
+#[test]
 fn a_candidate_that_cannot_be_used_ends_nothing() {
     assert_eq!(Bed::answered().give(Input::CandidateFailed { error: "nonsense".into() }), []);
 }

@@ -1,0 +1,214 @@
+//! The measuring: three chirps, then a recorded voice, with the microphone open all the time.
+
+use chatphone_media::audio::chirp;
+use chatphone_media::audio::device::{self, Direction, Microphone, Monitor, Speaker};
+use chatphone_media::audio::level::{FLOOR, Level};
+use chatphone_media::audio::process::{NoiseSuppressor, ProcessConfig, Processor};
+use chatphone_media::audio::sink::Sink;
+use chatphone_media::audio::source::{Source, SourceState};
+use chatphone_media::audio::watch::MicrophoneWatch;
+use chatphone_media::samples::AGENT;
+use chatphone_media::{SAMPLE_RATE, TICK, TICK_SAMPLES};
+use serde::Serialize;
+use std::fmt;
+use std::time::{Duration, Instant};
+
+/// How long devices may take to begin.
+const BEGIN_WITHIN: Duration = Duration::from_secs(6);
+/// Sound without a gap before anything is measured.
+const STEADY: usize = 50;
+const CHIRPS: usize = 3;
+/// From one chirp to the next, in samples: more than any sane round trip.
+const CHIRP_EVERY: usize = 48_000;
+/// How long a chirp may take to come back, in samples.
+const CHIRP_WITHIN: usize = 38_400;
+/// The voice's first seconds teach the canceller the room; what comes after them is judged.
+const VOICE: (usize, usize) = (5, 8);
+
+/// What was measured.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub(super) struct Measured {
+    /// The loudest the microphone heard, in dBFS.
+    pub(super) microphone_peak_dbfs: Option<f32>,
+    /// What it heard while nothing was played, in dBFS RMS.
+    pub(super) noise_dbfs: Option<f32>,
+    pub(super) clipped_samples: u64,
+    /// Whether the microphone hears the speaker.
+    pub(super) hears_speaker: bool,
+    /// From a sample handed to the speaker to the same sample out of the microphone: the median of the chirps heard.
+    pub(super) round_trip_ms: Option<f64>,
+    /// How much weaker a chirp comes back, in dB.
+    pub(super) echo_return_loss_db: Option<f32>,
+    /// How much of a voice's echo the processing takes out, in dB, after some seconds.
+    pub(super) echo_cancelled_db: Option<f32>,
+    /// What is left of it, in dBFS RMS.
+    pub(super) echo_left_dbfs: Option<f32>,
+    /// Times that sound was missing.
+    pub(super) gaps: u64,
+    #[serde(skip)]
+    pub(super) microphone_missing: bool,
+    #[serde(skip)]
+    pub(super) speaker_missing: bool,
+    #[serde(skip)]
+    pub(super) is_monitor: bool,
+}
+
+/// Both devices, ticked together, so that a place in what was played is the same moment as that in what was heard.
+struct Bench<'a> {
+    microphone: Option<&'a mut Microphone>,
+    speaker: Option<&'a mut Speaker>,
+    watch: MicrophoneWatch,
+    next: Instant,
+}
+
+impl Bench<'_> {
+    /// Plays one block and hears one; whether it was whole.
+    fn tick(&mut self, played: &[f32; TICK_SAMPLES]) -> ([f32; TICK_SAMPLES], bool) {
+        if let Some(speaker) = &mut self.speaker {
+            speaker.write(played);
+        }
+        let (mut heard, mut whole) = ([0.0; TICK_SAMPLES], true);
+        if let Some(microphone) = &mut self.microphone {
+            whole = microphone.read(&mut heard) == SourceState::Playing;
+            self.watch.add(&heard);
+        }
+        self.next += TICK;
+        std::thread::sleep(self.next.saturating_duration_since(Instant::now()));
+        (heard, whole)
+    }
+
+    /// Plays all of `sound`, and returns what was heard meanwhile.
+    fn play(&mut self, sound: &[f32]) -> Vec<f32> {
+        sound.as_chunks::<TICK_SAMPLES>().0.iter().flat_map(|block| self.tick(block).0).collect()
+    }
+
+    /// Waits until sound flows.
+    fn begin(&mut self) -> bool {
+        let (start, mut steady) = (Instant::now(), 0);
+        while steady < STEADY && start.elapsed() < BEGIN_WITHIN {
+            let (_, whole) = self.tick(&[0.0; TICK_SAMPLES]);
+            steady = if whole { steady + 1 } else { 0 };
+        }
+        steady >= STEADY
+    }
+}
+
+/// Measures with what there is.
+pub(super) fn measure(microphone: Option<&mut Microphone>, speaker: Option<&mut Speaker>) -> Measured {
+    let monitors: Vec<Monitor> =
+        microphone.iter().map(|m| m.monitor()).chain(speaker.iter().map(|s| s.monitor())).collect();
+    let (has_microphone, has_speaker) = (microphone.is_some(), speaker.is_some());
+    let mut measured =
+        Measured { is_monitor: microphone.as_ref().is_some_and(|m| is_monitor(&m.describe())), ..Measured::default() };
+    let mut bench = Bench { microphone, speaker, watch: MicrophoneWatch::default(), next: Instant::now() };
+    let began = bench.begin();
+    measured.microphone_missing = has_microphone && !began;
+    let gaps_before: u64 = monitors.iter().map(|m| m.stats().underruns + m.stats().overruns).sum();
+
+    let quiet = bench.play(&vec![0.0; SAMPLE_RATE as usize]);
+    let mut peak = Level::of(&quiet).peak;
+    let mut heard = Vec::new();
+    if has_speaker {
+        let chirp = chirp::chirp();
+        for _ in 0..CHIRPS {
+            let mut sound = vec![0.0; CHIRP_EVERY];
+            sound[..chirp.len()].copy_from_slice(&chirp);
+            let recording = bench.play(&sound);
+            peak = peak.max(Level::of(&recording).peak);
+            heard.extend(chirp::find(&recording[..CHIRP_WITHIN.min(recording.len())]));
+        }
+    }
+    measured.speaker_missing = has_speaker && monitors.last().is_some_and(Monitor::lost);
+    if has_microphone {
+        measured.noise_dbfs = Some(Level::of(&quiet).rms);
+        measured.microphone_peak_dbfs = Some(peak);
+    }
+    // A single one may be chance.
+    if heard.len() >= 2 {
+        heard.sort_by_key(|heard| heard.position);
+        let median = heard[heard.len() / 2];
+        measured.hears_speaker = true;
+        measured.round_trip_ms = Some(median.position as f64 * 1000.0 / f64::from(SAMPLE_RATE));
+        measured.echo_return_loss_db = Some(median.loss_db);
+        measure_echo(&mut bench, &mut measured);
+    }
+    measured.clipped_samples = bench.watch.clipped_samples();
+    let gaps: u64 = monitors.iter().map(|m| m.stats().underruns + m.stats().overruns).sum();
+    measured.gaps = gaps.saturating_sub(gaps_before);
+    measured
+}
+
+/// Plays a voice and cancels its echo, as in a call.
+fn measure_echo(bench: &mut Bench<'_>, measured: &mut Measured) {
+    let mut said = vec![0.0; 16 * SAMPLE_RATE as usize];
+    if let Ok(mut source) = AGENT.source() {
+        source.read(&mut said);
+    }
+    let at = |seconds: f64| (seconds * f64::from(SAMPLE_RATE)) as usize;
+    let voice: Vec<f32> =
+        AGENT.utterances.iter().flat_map(|u| said[at(u.start_s)..at(u.end_s)].iter().copied()).collect();
+    let total = VOICE.1 * SAMPLE_RATE as usize;
+    let voice: Vec<f32> = voice.iter().copied().cycle().take(total).collect();
+    let config = ProcessConfig { echo: true, noise: NoiseSuppressor::Off, gain: false };
+    let mut processor = Processor::new(&config);
+    let (mut before, mut after) = (Vec::with_capacity(total), Vec::with_capacity(total));
+    for block in voice.as_chunks::<TICK_SAMPLES>().0 {
+        let (mut heard, _) = bench.tick(block);
+        before.extend_from_slice(&heard);
+        processor.capture(&mut heard);
+        processor.render(block);
+        after.extend_from_slice(&heard);
+    }
+    let from = VOICE.0 * SAMPLE_RATE as usize;
+    let (before, after) = (Level::of(&before[from..]).rms, Level::of(&after[from..]).rms);
+    measured.echo_cancelled_db = Some(before - after);
+    measured.echo_left_dbfs = Some(after);
+}
+
+/// Whether this microphone is what a speaker plays.
+fn is_monitor(name: &str) -> bool {
+    name.starts_with("Monitor of ")
+}
+
+/// Another microphone in which there is something to hear.
+pub(super) fn other_with_sound(tested: Option<&str>) -> Option<String> {
+    let devices = device::list();
+    let host = devices.hosts.iter().find(|host| host.error.is_none() && !host.devices.is_empty())?;
+    let others = host.devices.iter().filter(|device| {
+        device.direction == Direction::Input && Some(device.name.as_str()) != tested && !is_monitor(&device.name)
+    });
+    others.take(8).find(|device| has_sound(&device.id)).map(|device| device.name.clone())
+}
+
+fn has_sound(id: &str) -> bool {
+    let Ok(mut microphone) = Microphone::open(Some(id)) else { return false };
+    let (start, mut next, mut loudest) = (Instant::now(), Instant::now(), FLOOR);
+    let mut block = [0.0; TICK_SAMPLES];
+    while start.elapsed() < Duration::from_secs(2) && loudest < MicrophoneWatch::SILENCE {
+        if microphone.read(&mut block) == SourceState::Playing {
+            loudest = loudest.max(Level::of(&block).rms);
+        }
+        next += TICK;
+        std::thread::sleep(next.saturating_duration_since(Instant::now()));
+    }
+    loudest >= MicrophoneWatch::SILENCE
+}
+
+impl fmt::Display for Measured {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let (Some(noise), Some(peak)) = (self.noise_dbfs, self.microphone_peak_dbfs) {
+            writeln!(f, "heard       {noise:.0} dBFS while nothing was played, {peak:.0} dBFS at the loudest")?;
+        }
+        let (Some(delay), Some(loss)) = (self.round_trip_ms, self.echo_return_loss_db) else {
+            return writeln!(f, "round trip  unknown: the microphone does not hear the speaker");
+        };
+        writeln!(f, "round trip  {delay:.0} ms from speaker to microphone")?;
+        write!(f, "echo        comes back {loss:.0} dB weaker")?;
+        match (self.echo_cancelled_db, self.echo_left_dbfs) {
+            (Some(cancelled), Some(left)) => {
+                writeln!(f, "; cancelling takes out {cancelled:.0} dB and leaves {left:.0} dBFS")
+            }
+            _ => writeln!(f),
+        }
+    }
+}

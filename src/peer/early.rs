@@ -1,0 +1,266 @@
+//! Two things about the moment at which ICE comes up, which the crate leaves to chance.
+//!
+//! It drops DTLS datagrams that come before its own ICE has a selected pair. The side that is first to see ICE succeed
+//! sends its ClientHello at once, and repeats it only after a second (RFC 6347, 4.2.4.1): such calls took that second
+//! longer. [`HoldingRuntime`]'s sockets hold these datagrams, as browsers do, and hand them over once ICE is up.
+//!
+//! And its driver, having put the ClientHello of this side into its queue, sleeps until the next timer of ICE before it
+//! sends it. The runtime's timer ends early once, when ICE comes up.
+
+use futures::FutureExt;
+use std::collections::VecDeque;
+use std::io::{self, IoSliceMut};
+use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+use tokio::sync::Notify;
+use webrtc::runtime::{
+    AsyncInterval, AsyncTcpListener, AsyncTcpStream, AsyncUdpSocket, JoinHandle, RecvMeta, Runtime, TokioRuntime,
+    Transmit,
+};
+
+/// How many datagrams one socket holds: a first flight is one, repeated at most twice while ICE runs.
+const HELD: usize = 8;
+
+/// Whether this side's ICE is up.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Gate {
+    state: Arc<Mutex<State>>,
+    /// Ends the driver's sleep, the running one or else the next.
+    nudge: Arc<Notify>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    open: bool,
+    waiting: Vec<Waker>,
+}
+
+impl Gate {
+    /// ICE is up: hands over what was held, and lets the driver send what it has.
+    pub(super) fn open(&self) {
+        self.nudge.notify_one();
+        let mut state = self.lock();
+        state.open = true;
+        for waker in std::mem::take(&mut state.waiting) {
+            waker.wake();
+        }
+    }
+
+    /// Whether it is open; if not, the task is woken when it opens.
+    fn is_open(&self, cx: &Context<'_>) -> bool {
+        let mut state = self.lock();
+        if !state.open && !state.waiting.iter().any(|w| w.will_wake(cx.waker())) {
+            state.waiting.push(cx.waker().clone());
+        }
+        state.open
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Tokio, with UDP sockets that hold early DTLS.
+#[derive(Debug)]
+pub(super) struct HoldingRuntime {
+    inner: TokioRuntime,
+    gate: Gate,
+}
+
+impl HoldingRuntime {
+    pub(super) fn new(gate: Gate) -> Self {
+        Self { inner: TokioRuntime, gate }
+    }
+}
+
+impl Runtime for HoldingRuntime {
+    fn spawn(&self, future: Pin<Box<dyn Future<Output = ()> + Send>>) -> Box<dyn JoinHandle> {
+        self.inner.spawn(future)
+    }
+
+    fn wrap_udp_socket(&self, socket: UdpSocket) -> io::Result<Arc<dyn AsyncUdpSocket>> {
+        let inner = self.inner.wrap_udp_socket(socket)?;
+        Ok(Arc::new(HoldingSocket { inner, gate: self.gate.clone(), held: Mutex::default() }))
+    }
+
+    fn wrap_tcp_listener(&self, listener: TcpListener) -> io::Result<Arc<dyn AsyncTcpListener>> {
+        self.inner.wrap_tcp_listener(listener)
+    }
+
+    fn connect_tcp<'a>(
+        &'a self,
+        remote_addr: SocketAddr,
+    ) -> Pin<Box<dyn Future<Output = io::Result<Arc<dyn AsyncTcpStream>>> + Send + 'a>> {
+        self.inner.connect_tcp(remote_addr)
+    }
+
+    fn resolve_host<'a>(
+        &'a self,
+        host: &'a str,
+    ) -> Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send + 'a>> {
+        self.inner.resolve_host(host)
+    }
+
+    fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + 'static>> {
+        let (timer, nudge) = (self.inner.sleep(duration), Arc::clone(&self.gate.nudge));
+        Box::pin(async move {
+            tokio::select! {
+                () = timer => {}
+                () = nudge.notified() => {}
+            }
+        })
+    }
+
+    fn interval(&self, period: Duration) -> Box<dyn AsyncInterval> {
+        self.inner.interval(period)
+    }
+
+    fn block_on(&self, future: Pin<Box<dyn Future<Output = ()> + '_>>) {
+        self.inner.block_on(future.boxed_local());
+    }
+
+    fn name(&self) -> &'static str {
+        "tokio"
+    }
+}
+
+#[derive(Debug)]
+struct HoldingSocket {
+    inner: Arc<dyn AsyncUdpSocket>,
+    gate: Gate,
+    held: Mutex<VecDeque<(RecvMeta, Vec<u8>)>>,
+}
+
+impl HoldingSocket {
+    fn held(&self) -> MutexGuard<'_, VecDeque<(RecvMeta, Vec<u8>)>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes DTLS out of the first `n` datagrams received; gives how many are left, at the front.
+    fn hold_dtls(&self, n: usize, bufs: &mut [IoSliceMut<'_>], meta: &mut [RecvMeta]) -> usize {
+        let mut kept = 0;
+        for i in 0..n {
+            let len = meta[i].len.min(bufs[i].len());
+            if is_dtls(&bufs[i][..len]) {
+                let mut held = self.held();
+                if held.len() < HELD {
+                    held.push_back((meta[i], bufs[i][..len].to_vec()));
+                }
+                continue;
+            }
+            if kept != i {
+                let (front, back) = bufs.split_at_mut(i);
+                front[kept][..len].copy_from_slice(&back[0][..len]);
+                meta[kept] = meta[i];
+            }
+            kept += 1;
+        }
+        kept
+    }
+}
+
+/// By the first byte, 20 to 63 (RFC 9443, 3).
+fn is_dtls(datagram: &[u8]) -> bool {
+    datagram.first().is_some_and(|b| (20..=63).contains(b))
+}
+
+impl AsyncUdpSocket for HoldingSocket {
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.inner.local_addr()
+    }
+
+    fn poll_send(&self, cx: &mut Context<'_>, transmit: &Transmit<'_>) -> Poll<io::Result<usize>> {
+        self.inner.poll_send(cx, transmit)
+    }
+
+    fn poll_recv(
+        &self,
+        cx: &mut Context<'_>,
+        bufs: &mut [IoSliceMut<'_>],
+        meta: &mut [RecvMeta],
+    ) -> Poll<io::Result<usize>> {
+        loop {
+            let open = self.gate.is_open(cx);
+            if open && let Some((from, datagram)) = self.held().pop_front() {
+                if let (Some(buf), Some(meta)) = (bufs.first_mut(), meta.first_mut())
+                    && buf.len() >= datagram.len()
+                {
+                    buf[..datagram.len()].copy_from_slice(&datagram);
+                    *meta = from;
+                    return Poll::Ready(Ok(1));
+                }
+                continue;
+            }
+            return match self.inner.poll_recv(cx, bufs, meta) {
+                Poll::Ready(Ok(n)) if !open => match self.hold_dtls(n, bufs, meta) {
+                    0 => continue,
+                    kept => Poll::Ready(Ok(kept)),
+                },
+                other => other,
+            };
+        }
+    }
+
+    fn max_gso_segments(&self) -> usize {
+        self.inner.max_gso_segments()
+    }
+
+    fn max_gro_segments(&self) -> usize {
+        self.inner.max_gro_segments()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    const HELLO: &[u8] = &[22, 254, 253, 0];
+    const STUN: &[u8] = &[0, 1, 0, 0];
+
+    async fn sockets() -> (Arc<dyn AsyncUdpSocket>, Gate, tokio::net::UdpSocket) {
+        let gate = Gate::default();
+        let ours = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let theirs = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        theirs.connect(ours.local_addr().unwrap()).await.unwrap();
+        (HoldingRuntime::new(gate.clone()).wrap_udp_socket(ours).unwrap(), gate, theirs)
+    }
+
+    async fn receive(socket: &Arc<dyn AsyncUdpSocket>) -> Vec<u8> {
+        let mut buf = vec![0; 2000];
+        let (n, _) = socket.recv_from(&mut buf).await.unwrap();
+        buf.truncate(n);
+        buf
+    }
+
+    #[tokio::test]
+    async fn dtls_before_ice_is_up_comes_when_it_is_up() {
+        let (socket, gate, far) = sockets().await;
+        far.send(HELLO).await.unwrap();
+        far.send(STUN).await.unwrap();
+        assert_eq!(receive(&socket).await, STUN);
+        let waiting = tokio::spawn(async move { receive(&socket).await });
+        tokio::task::yield_now().await;
+        gate.open();
+        assert_eq!(waiting.await.unwrap(), HELLO);
+    }
+
+    #[tokio::test]
+    async fn the_drivers_sleep_ends_when_ice_comes_up() {
+        let gate = Gate::default();
+        let sleep = HoldingRuntime::new(gate.clone()).sleep(Duration::from_secs(3600));
+        gate.open();
+        sleep.await;
+    }
+
+    #[tokio::test]
+    async fn once_ice_is_up_everything_passes() {
+        let (socket, gate, far) = sockets().await;
+        gate.open();
+        far.send(HELLO).await.unwrap();
+        assert_eq!(receive(&socket).await, HELLO);
+    }
+}
