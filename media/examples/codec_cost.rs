@@ -32,6 +32,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let opus = OpusConfig { expected_loss, ..Default::default() };
         measure(CodecKind::Opus, &format!("expected loss {expected_loss} %"), opus, &frames)?;
     }
+    for (dred_frames, expected_loss) in [(0, 30), (12, 30), (100, 30)] {
+        let opus = OpusConfig { bitrate: 52_000, dred_frames, expected_loss, ..Default::default() };
+        measure(CodecKind::Opus, &format!("52000 bit/s, DRED {} ms", u32::from(dred_frames) * 10), opus, &frames)?;
+    }
     for kind in [CodecKind::G722, CodecKind::Pcmu, CodecKind::Pcma] {
         measure(kind, "", OpusConfig::default(), &frames)?;
     }

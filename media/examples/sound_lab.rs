@@ -99,17 +99,20 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut runs = Vec::new();
     for condition in conditions() {
         let receivers = [
+            ("classic", JitterBuffer::Fixed(MS(60)), false),
             ("fixed", JitterBuffer::Fixed(MS(60)), false),
             ("adaptive", JitterBuffer::default(), false),
             ("dred", JitterBuffer::default(), true),
         ];
         for (receiver, jitter_buffer, dred) in receivers {
             let id = format!("{}-{receiver}", condition.name);
-            if (dred && !condition.with_dred) || !id.contains(only) {
+            let drift = condition.network.drift_ppm != 0.0;
+            if (dred && !condition.with_dred) || (receiver == "classic" && drift) || !id.contains(only) {
                 continue;
             }
             let call = Call {
                 sender: sender(condition.loss, dred),
+                classic_concealment: receiver == "classic",
                 receiver: ReceiverConfig { jitter_buffer, ..ReceiverConfig::default() },
                 network: condition.network.clone(),
             };

@@ -3,7 +3,10 @@
 use super::network::{Network, Path};
 use crate::{
     SAMPLE_RATE, TICK, TICK_SAMPLES,
-    audio::{codec::Error, source::Source},
+    audio::{
+        codec::{Error, OpusDecoder},
+        source::Source,
+    },
     pipeline::{Receiver, ReceiverConfig, ReceiverStats, RtpPacket, Sender, SenderConfig, SenderStats},
 };
 use std::{
@@ -19,6 +22,8 @@ pub struct Call {
     pub sender: SenderConfig,
     /// The near end.
     pub receiver: ReceiverConfig,
+    /// Decodes with libopus's classic concealment instead of the neural one.
+    pub classic_concealment: bool,
     /// What lies between.
     pub network: Network,
 }
@@ -86,7 +91,13 @@ impl Call {
             ..self.sender.clone()
         };
         let mut sender = Sender::new(source, sender)?;
-        let mut receiver = Receiver::new(self.receiver.clone())?;
+        let mut receiver = match self.classic_concealment {
+            false => Receiver::new(self.receiver.clone())?,
+            true => {
+                let decoder = Box::new(OpusDecoder::with_classic_concealment()?);
+                Receiver::with_decoder(decoder, self.receiver.jitter_buffer)
+            }
+        };
         let mut path = Path::new(&self.network);
         let mut flying = BinaryHeap::new();
         let start = Instant::now();

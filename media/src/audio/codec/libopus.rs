@@ -230,3 +230,88 @@ impl Drop for RedundancyDecoder {
         unsafe { ffi::opus_dred_decoder_destroy(self.0.as_ptr()) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use crate::audio::{
+        codec::{Decoder, Encoded, Encoder, FRAME_SAMPLES, OpusConfig, OpusDecoder, OpusEncoder, Restored},
+        source::Source,
+    };
+
+    fn packets(config: &OpusConfig) -> Vec<Vec<u8>> {
+        let mut source = crate::samples::CUSTOMER.source().unwrap();
+        let mut encoder = OpusEncoder::new(config).unwrap();
+        let mut frame = [0.0; FRAME_SAMPLES];
+        let mut packets = Vec::new();
+        for _ in 0..200 {
+            source.read(&mut frame);
+            if let Encoded::Packet(packet) = encoder.encode(&frame).unwrap() {
+                packets.push(packet.to_vec());
+            }
+        }
+        packets
+    }
+
+    #[test]
+    fn deep_redundancy_reaches_back_as_far_as_asked_and_fits_into_a_datagram() {
+        for bitrate in [48_000, 510_000] {
+            let config = OpusConfig { dred_frames: 104, expected_loss: 30, bitrate, ..OpusConfig::default() };
+            let packets = packets(&config);
+            assert!(packets.iter().all(|packet| packet.len() <= 1200));
+            let mut decoder = OpusDecoder::new().unwrap();
+            let most = packets.iter().map(|packet| decoder.reach(packet)).max().unwrap();
+            assert!(most > 10 * FRAME_SAMPLES, "{bitrate}: {most}");
+        }
+    }
+
+    #[test]
+    fn deep_redundancy_is_sent_when_loss_is_expected_and_only_then() {
+        let config = OpusConfig { dred_frames: 20, expected_loss: 0, bitrate: 48_000, ..OpusConfig::default() };
+        let mut decoder = OpusDecoder::new().unwrap();
+        let reach = |packets: &[Vec<u8>], decoder: &mut OpusDecoder| {
+            packets.iter().map(|packet| decoder.reach(packet)).max().unwrap()
+        };
+        assert!(reach(&packets(&config), &mut decoder) <= FRAME_SAMPLES);
+        let config = OpusConfig { expected_loss: 30, ..config };
+        assert!(reach(&packets(&config), &mut decoder) > 4 * FRAME_SAMPLES);
+    }
+
+    #[test]
+    fn what_is_out_of_reach_is_not_restored_and_changes_nothing() {
+        let config = OpusConfig { dred_frames: 8, expected_loss: 30, bitrate: 48_000, ..OpusConfig::default() };
+        let packets = packets(&config);
+        let (mut decoder, mut other) = (OpusDecoder::new().unwrap(), OpusDecoder::new().unwrap());
+        let (mut out, mut wanted) = (vec![0.0; FRAME_SAMPLES], vec![0.0; FRAME_SAMPLES]);
+        for packet in &packets[..150] {
+            decoder.decode(packet, &mut out).unwrap();
+            other.decode(packet, &mut wanted).unwrap();
+        }
+        let late = &packets[170];
+        assert_eq!(decoder.restore(late, 20 * FRAME_SAMPLES, &mut out).unwrap(), Restored::No);
+        decoder.decode(late, &mut out).unwrap();
+        other.decode(late, &mut wanted).unwrap();
+        assert_eq!(out, wanted);
+        assert_eq!(decoder.restore(&packets[190], 3 * FRAME_SAMPLES, &mut out).unwrap(), Restored::Deep);
+        assert!(out.iter().any(|sample| sample.abs() > 0.001));
+    }
+
+    #[test]
+    fn packets_of_nonsense_restore_nothing_and_harm_nothing() {
+        let mut decoder = OpusDecoder::new().unwrap();
+        let mut out = vec![0.0; FRAME_SAMPLES];
+        let mut noise = 1u32;
+        for length in 0..400 {
+            let packet: Vec<u8> = (0..length)
+                .map(|n| {
+                    noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                    // Code 3 with padding, so that it is looked at.
+                    if n < 2 { 0x43 } else { (noise >> 24) as u8 }
+                })
+                .collect();
+            decoder.reach(&packet);
+            let _ = decoder.restore(&packet, 2 * FRAME_SAMPLES, &mut out);
+            assert!(out.iter().all(|sample| sample.is_finite()));
+        }
+    }
+}

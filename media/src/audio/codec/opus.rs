@@ -53,14 +53,16 @@ impl OpusConfig {
 pub struct OpusEncoder {
     inner: libopus::Encoder,
     dtx: bool,
+    dred_frames: u8,
     /// The other side knows that silence follows.
     announced: bool,
     buffer: [u8; Self::MAX_PACKET],
 }
 
 impl OpusEncoder {
-    /// The largest payload of one 20 ms frame (RFC 6716 section 3.2.1).
-    const MAX_PACKET: usize = 1275;
+    /// The largest payload: with RTP, SRTP, UDP and IPv6 around it, it fits into the 1,280 bytes that every path
+    /// carries. Deep redundancy makes do with what is left of it.
+    const MAX_PACKET: usize = 1200;
 
     /// An encoder as `config` says.
     pub fn new(config: &OpusConfig) -> Result<Self, Error> {
@@ -73,13 +75,14 @@ impl OpusEncoder {
             Setting::Bitrate(config.bitrate as i32),
             Setting::Complexity(config.complexity.into()),
             Setting::InbandFec(config.fec),
-            Setting::PacketLossPercent(config.expected_loss.into()),
             Setting::Dtx(config.dtx),
-            Setting::DredDuration(config.dred_frames.into()),
         ] {
             inner.set(setting)?;
         }
-        Ok(Self { inner, dtx: config.dtx, announced: false, buffer: [0; Self::MAX_PACKET] })
+        let dred_frames = config.dred_frames;
+        let mut encoder = Self { inner, dtx: config.dtx, dred_frames, announced: false, buffer: [0; Self::MAX_PACKET] };
+        encoder.set_expected_loss(config.expected_loss)?;
+        Ok(encoder)
     }
 }
 
@@ -104,7 +107,10 @@ impl Encoder for OpusEncoder {
     }
 
     fn set_expected_loss(&mut self, percent: u8) -> Result<(), Error> {
-        Ok(self.inner.set(Setting::PacketLossPercent(percent.min(100).into()))?)
+        self.inner.set(Setting::PacketLossPercent(percent.min(100).into()))?;
+        // Its network computes on every frame, sent or not: without loss that is for nothing.
+        let frames = if percent == 0 { 0 } else { self.dred_frames };
+        Ok(self.inner.set(Setting::DredDuration(frames.into()))?)
     }
 }
 
@@ -139,6 +145,12 @@ impl OpusDecoder {
     /// A decoder that has heard nothing yet.
     pub fn new() -> Result<Self, Error> {
         Ok(Self { inner: libopus::Decoder::new(Self::COMPLEXITY)?, dred: None })
+    }
+
+    /// One that conceals by repeating what was heard, without a neural network: 0.3 ms of processor time less for each
+    /// frame concealed, and worse.
+    pub fn with_classic_concealment() -> Result<Self, Error> {
+        Ok(Self { inner: libopus::Decoder::new(0)?, dred: None })
     }
 
     /// How far back the deep redundancy of `packet` goes, in samples; 0 without.

@@ -75,16 +75,21 @@ impl Receiver {
     /// # Errors
     /// When the codec cannot be set up.
     pub fn new(config: ReceiverConfig) -> Result<Self, Error> {
-        let clock_rate = config.codec.clock_rate();
-        Ok(Self {
-            codec: Codec::new(config.codec.decoder()?),
-            playout: match config.jitter_buffer {
+        Ok(Self::with_decoder(config.codec.decoder()?, config.jitter_buffer))
+    }
+
+    /// A receiver that decodes with a decoder of one's own choice.
+    pub fn with_decoder(decoder: Box<dyn Decoder>, jitter_buffer: JitterBuffer) -> Self {
+        let clock_rate = decoder.kind().clock_rate();
+        Self {
+            codec: Codec::new(decoder),
+            playout: match jitter_buffer {
                 JitterBuffer::Fixed(delay) => Playout::Fixed(Box::new(FixedPlayout::new(clock_rate, delay))),
                 JitterBuffer::Adaptive(config) => Playout::Adaptive(Box::new(AdaptivePlayout::new(clock_rate, config))),
             },
             meter: Meter::default(),
             loudness: Loudness::default(),
-        })
+        }
     }
 
     /// Takes a packet that came from the network at `arrival`.
