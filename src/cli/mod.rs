@@ -76,6 +76,11 @@ impl Command {
         if matches!(self, Self::Simulate(_)) { "info" } else { "warn" }
     }
 
+    /// Whether it carries many calls at once, or both ends of one.
+    pub fn serves_many(&self) -> bool {
+        matches!(self, Self::Simulate(_) | Self::Demo(_))
+    }
+
     /// Runs the command to its end.
     pub async fn run(self) -> anyhow::Result<ExitCode> {
         match self {

@@ -1,9 +1,10 @@
 //! Between a device's clock and the call's: resamplers whose ratio follows how full the ring between them is.
 //!
-//! Each side runs at its own idea of 48 kHz, and the device in bursts. The fill of the ring, averaged over a second,
-//! tells which side is faster; the ratio gives way by at most 0.5 % (nobody hears that) until the fill is at its
-//! target. What that cannot mend (a side that stood still) is mended at once: too much is dropped, too little is
-//! waited for. So the delay stays near the target, whatever happens.
+//! Each side runs at its own idea of 48 kHz, and the device in bursts. The fill of the ring, averaged, tells which side
+//! is faster, and the ratio gives way until the fill is at its target: slowly, for an echo canceller must follow every
+//! change of delay. What a device does when it begins says nothing about its clock: it is only watched for a second, and
+//! then the fill is set right at once. So it is whenever a side stood still. The target is as small as this machine
+//! allows, which is found out: each time sound runs out it grows, and slowly shrinks again.
 
 use super::{pcm::Layout, stream::Shared};
 use crate::{SAMPLE_RATE, TICK_SAMPLES};
@@ -17,14 +18,33 @@ use std::sync::{
     atomic::{AtomicU64, Ordering::Relaxed},
 };
 
-/// The delay aimed at, in seconds, unless the device's bursts need more.
-const TARGET: f64 = 0.020;
+/// What the target holds beyond what bursts and ticks need, in seconds: at least, and at most. Wake-ups that come late
+/// eat it.
+const MARGIN: std::ops::RangeInclusive<f64> = 0.004..=0.100;
+
+/// How much the margin grows each time that sound runs out.
+const MARGIN_STEP: f64 = 0.008;
+
+/// In how many seconds the margin shrinks to a third.
+const MARGIN_MEMORY: f64 = 120.0;
 
 /// No burst, however large, makes the target larger than this.
 const MAX_TARGET: f64 = 0.200;
 
-/// Ratio change for each second of fill that is off target: 10 ms off give 0.2 %.
-const GAIN: f64 = 0.2;
+/// How fast the loop that steers the ratio is: its natural frequency, in rad/s.
+const SPEED: f64 = 0.1;
+
+/// The most the ratio gives way to mend the fill, beside the drift of the clocks.
+const MAX_MENDING: f64 = 0.0003;
+
+/// How long a device is only watched, in seconds: when it begins, and after sound ran out.
+const SETTLING: (f64, f64) = (1.0, 0.3);
+
+/// A fill that is off by more than this is set right at once, in seconds; by so much it may be off after settling.
+const OFF: (f64, f64) = (0.015, 0.0015);
+
+/// Length of one step, in seconds.
+const STEP: f64 = TICK_SAMPLES as f64 / SAMPLE_RATE as f64;
 
 /// The most the ratio gives way.
 const MAX_DEVIATION: f64 = 0.005;
@@ -43,30 +63,96 @@ fn resampler(ratio: f64, fixed: FixedAsync) -> Option<Async<f32>> {
     Async::new_sinc(ratio, 1.0 + 2.0 * MAX_DEVIATION, &parameters, TICK_SAMPLES, 1, fixed).ok()
 }
 
-/// Steers a ratio by a fill.
+/// What a [`Controller`] says.
+struct Steering {
+    /// How much faster than its nominal rate the device is to be read (or the slower it is to be fed).
+    deviation: f64,
+    /// Frames to be dropped from the ring at once; if negative, silence to be put in.
+    excess: isize,
+}
+
+/// Steers a ratio by a fill: a proportional-integral loop.
 struct Controller {
     /// Device frames per second.
     rate: f64,
+    /// What must be in the ring beside a burst, in seconds: the step that is taken out at once, if one is.
+    step: f64,
     /// Mean fill in seconds.
     mean: Option<f64>,
+    /// How much faster the device's clock is, as far as is known.
+    drift: f64,
+    /// Seconds until the fill is set right; then it is steered.
+    settling: Option<f64>,
+    margin: f64,
+    /// The largest burst of late, in seconds.
+    burst: f64,
 }
 
 impl Controller {
-    fn target(&self, shared: &Shared) -> f64 {
-        let burst = shared.burst.load(Relaxed) as f64 / self.rate;
-        // A tick is read at once and a burst may just be missed; a little is for the controller to be wrong.
-        (burst + 0.015).clamp(TARGET, MAX_TARGET)
+    fn new(rate: u32, step: f64) -> Self {
+        Self {
+            rate: rate.into(),
+            step,
+            mean: None,
+            drift: 0.0,
+            settling: Some(SETTLING.0),
+            margin: *MARGIN.start(),
+            burst: 0.0,
+        }
     }
 
-    /// How much faster than its nominal rate the device is to be read (or the slower it is to be fed), given that
-    /// `frames` wait in the ring.
-    fn deviation(&mut self, frames: usize, shared: &Shared) -> f64 {
+    fn target(&self) -> f64 {
+        (self.burst + self.step + self.margin).min(MAX_TARGET)
+    }
+
+    /// What is known of the fill is of no use any more.
+    fn settle(&mut self, seconds: f64) {
+        (self.mean, self.settling) = (None, Some(seconds));
+    }
+
+    /// Sound ran out.
+    fn ran_out(&mut self) {
+        self.margin = (self.margin + MARGIN_STEP).min(*MARGIN.end());
+        self.settle(SETTLING.1);
+    }
+
+    /// To be called once a step: what the target needs to know.
+    fn observe(&mut self, shared: &Shared) {
+        let burst = shared.burst.load(Relaxed) as f64 / self.rate;
+        // The first bursts of a device may be huge.
+        let memory = if self.settling.is_some() { 0.3 } else { 60.0 };
+        self.burst = burst.max(self.burst - (self.burst - burst) * STEP / memory);
+        self.margin = (self.margin * (1.0 - STEP / MARGIN_MEMORY)).max(*MARGIN.start());
+    }
+
+    /// What to do, given that `frames` wait in the ring.
+    fn steer(&mut self, frames: usize, shared: &Shared) -> Steering {
         let fill = frames as f64 / self.rate;
         let before = self.mean.unwrap_or(fill);
-        let mean = before + (fill - before) * 0.01;
+        // Averaged ten times as fast as it is steered by, and faster while nothing is steered.
+        let share = if self.settling.is_some() { 0.1 } else { 10.0 * SPEED * STEP };
+        let mean = before + (fill - before) * share;
         self.mean = Some(mean);
         shared.fill_us.store((mean * 1e6) as u32, Relaxed);
-        (GAIN * (mean - self.target(shared))).clamp(-MAX_DEVIATION, MAX_DEVIATION)
+        let error = mean - self.target();
+        match &mut self.settling {
+            Some(left) if *left > 0.0 => {
+                *left -= STEP;
+                return Steering { deviation: self.drift, excess: 0 };
+            }
+            Some(_) => {
+                self.settling = None;
+                if error.abs() > OFF.1 {
+                    self.mean = None;
+                    return Steering { deviation: self.drift, excess: (error * self.rate) as isize };
+                }
+            }
+            None if error.abs() > OFF.0 => self.settle(SETTLING.1),
+            None => {}
+        }
+        self.drift = (self.drift + SPEED * SPEED * error * STEP).clamp(-MAX_DEVIATION, MAX_DEVIATION);
+        let mending = (1.4 * SPEED * error).clamp(-MAX_MENDING, MAX_MENDING);
+        Steering { deviation: (mending + self.drift).clamp(-MAX_DEVIATION, MAX_DEVIATION), excess: 0 }
     }
 
     fn frames(&self, seconds: f64) -> usize {
@@ -98,7 +184,7 @@ impl Inlet {
             ring,
             layout,
             shared,
-            controller: Controller { rate: rate.into(), mean: None },
+            controller: Controller::new(rate, STEP),
             waiting: true,
             bytes: Vec::new(),
             input: Vec::new(),
@@ -126,7 +212,8 @@ impl Inlet {
     fn convert(&mut self) -> bool {
         let frame = self.layout.frame_bytes();
         let mut frames = self.ring.slots() / frame;
-        let target = self.controller.target(&self.shared);
+        self.controller.observe(&self.shared);
+        let target = self.controller.target();
         let (wanted, most) = (self.controller.frames(target), self.controller.frames(2.0 * target + 0.040));
         if self.waiting {
             if frames < wanted {
@@ -140,9 +227,16 @@ impl Inlet {
             let dropped = self.discard(frames - wanted);
             frames -= dropped;
             self.shared.overruns.fetch_add(1, Relaxed);
-            self.controller.mean = None;
+            self.controller.settle(SETTLING.1);
         }
-        let deviation = self.controller.deviation(frames, &self.shared);
+        let Steering { deviation, excess } = self.controller.steer(frames, &self.shared);
+        if excess > 0 {
+            frames -= self.discard(excess.cast_unsigned().min(frames));
+        } else if excess < 0 {
+            // Meanwhile the ring fills.
+            let seconds = excess.unsigned_abs() as f64 / self.controller.rate;
+            self.ready.resize(self.ready.len() + (seconds * f64::from(SAMPLE_RATE)) as usize, 0.0);
+        }
         // Out of range it cannot be: it is clamped to half of what was announced.
         let _ = self.resampler.set_resample_ratio_relative(1.0 / (1.0 + deviation), true);
         let needed = self.resampler.input_frames_next();
@@ -151,6 +245,7 @@ impl Inlet {
             // A device that is lost is no underrun of one that lags.
             if !self.shared.lost.load(Relaxed) {
                 self.shared.underruns.fetch_add(1, Relaxed);
+                self.controller.ran_out();
             }
             return false;
         }
@@ -183,6 +278,10 @@ pub(super) struct Outlet {
     shared: Arc<Shared>,
     resampler: Async<f32>,
     controller: Controller,
+    /// As counted by the callback when it was last looked at.
+    underruns: u64,
+    /// Frames still to be left out.
+    skip: usize,
     input: Vec<f32>,
     output: Vec<f32>,
     bytes: Vec<u8>,
@@ -195,8 +294,10 @@ impl Outlet {
         Some(Self {
             ring,
             layout,
+            underruns: shared.underruns.load(Relaxed),
             shared,
-            controller: Controller { rate: rate.into(), mean: None },
+            controller: Controller::new(rate, 0.0),
+            skip: 0,
             input: Vec::with_capacity(2 * TICK_SAMPLES),
             output: vec![0.0; most],
             bytes: Vec::new(),
@@ -214,9 +315,14 @@ impl Outlet {
 
     fn convert(&mut self) {
         let frame = self.layout.frame_bytes();
+        let underruns = self.shared.underruns.load(Relaxed);
+        if std::mem::replace(&mut self.underruns, underruns) < underruns {
+            self.controller.ran_out();
+        }
         let capacity = self.ring.buffer().capacity();
         let frames = (capacity - self.ring.slots()) / frame;
-        let target = self.controller.target(&self.shared);
+        self.controller.observe(&self.shared);
+        let target = self.controller.target();
         let (wanted, most) = (self.controller.frames(target), self.controller.frames(2.0 * target + 0.040));
         if frames > most {
             // The device stands still: what it does not take now it would play too late. Before it has started, or
@@ -224,7 +330,7 @@ impl Outlet {
             if self.shared.running() {
                 self.shared.overruns.fetch_add(1, Relaxed);
             }
-            self.controller.mean = None;
+            self.controller.settle(SETTLING.1);
             return;
         }
         self.bytes.clear();
@@ -233,11 +339,18 @@ impl Outlet {
             self.output_silence(wanted - frames);
             self.controller.mean = None;
         }
-        let deviation = self.controller.deviation(frames + self.bytes.len() / frame, &self.shared);
+        let Steering { deviation, excess } = self.controller.steer(frames + self.bytes.len() / frame, &self.shared);
+        if excess < 0 {
+            self.output_silence(excess.unsigned_abs());
+        } else {
+            self.skip += excess.cast_unsigned();
+        }
         // As in `Inlet`.
         let _ = self.resampler.set_resample_ratio_relative(1.0 / (1.0 + deviation), true);
         let made = run(&mut self.resampler, &self.input[..TICK_SAMPLES], &mut self.output);
-        self.layout.encode(&self.output[..made], &mut self.bytes);
+        let skipped = self.skip.min(made);
+        self.skip -= skipped;
+        self.layout.encode(&self.output[skipped..made], &mut self.bytes);
         // It fits: the ring holds more than `most` and a tick.
         let _ = self.ring.push_entire_slice(&self.bytes);
     }
