@@ -2,15 +2,9 @@
 //!
 //! - [`source`] and [`sink`] are the two ends; [`device`], [`mod@file`], [`tone`] and [`pipe`] are what can stand there.
 //! - [`codec`] turns frames into packets and back; [`jitter`] puts packets back in order and in time.
-<<<<<<< HEAD
-//! - [`stretch`] makes speech shorter or longer; [`emodel`] estimates the quality of a call from its figures.
-//! - [`process`] takes echo and noise out of a microphone's sound; [`watch`] notices what is wrong with it.
-//! - [`call_tone`] has the tones of a telephone; [`chirp`] measures the way from a speaker to a microphone.
-=======
 //! - [`process`] takes echo and noise out of a microphone's sound; [`watch`] notices what is wrong with it.
 //! - [`call_tone`] has the tones of a telephone; [`chirp`] measures the way from a speaker to a microphone.
 //! - [`stretch`] makes speech shorter or longer; [`emodel`] estimates the quality of a call from its figures.
->>>>>>> main
 //! - [`resample`] changes rates; [`level`] measures loudness; [`compare`] proves that a recording holds what was said.
 
 pub mod call_tone;
