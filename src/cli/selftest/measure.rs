@@ -15,15 +15,17 @@ use std::time::{Duration, Instant};
 
 /// How long devices may take to begin.
 const BEGIN_WITHIN: Duration = Duration::from_secs(6);
-/// Sound without a gap before anything is measured.
-const STEADY: usize = 50;
+/// Ticks without a gap before anything is measured: the devices' clocks are looked at meanwhile.
+const STEADY: usize = 150;
+/// A device that called back within this is alive.
+const ALIVE: Duration = Duration::from_millis(300);
 const CHIRPS: usize = 3;
 /// From one chirp to the next, in samples: more than any sane round trip.
 const CHIRP_EVERY: usize = 48_000;
 /// How long a chirp may take to come back, in samples.
 const CHIRP_WITHIN: usize = 38_400;
-/// The voice's first seconds teach the canceller the room; what comes after them is judged.
-const VOICE: (usize, usize) = (5, 8);
+/// The voice's first seconds teach the canceller the room; each second after them is judged, up to the last.
+const VOICE: (usize, usize) = (5, 10);
 
 /// What was measured.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -82,12 +84,21 @@ impl Bench<'_> {
         sound.as_chunks::<TICK_SAMPLES>().0.iter().flat_map(|block| self.tick(block).0).collect()
     }
 
-    /// Waits until sound flows.
-    fn begin(&mut self) -> bool {
+    /// Waits until sound flows, in both.
+    fn begin(&mut self, monitors: &[Monitor]) -> bool {
         let (start, mut steady) = (Instant::now(), 0);
+        let mut seen = vec![(0, Instant::now()); monitors.len()];
         while steady < STEADY && start.elapsed() < BEGIN_WITHIN {
             let (_, whole) = self.tick(&[0.0; TICK_SAMPLES]);
-            steady = if whole { steady + 1 } else { 0 };
+            let mut alive = whole;
+            for (seen, monitor) in seen.iter_mut().zip(monitors) {
+                let callbacks = monitor.stats().callbacks;
+                if callbacks != seen.0 {
+                    *seen = (callbacks, Instant::now());
+                }
+                alive &= seen.1.elapsed() < ALIVE;
+            }
+            steady = if alive { steady + 1 } else { 0 };
         }
         steady >= STEADY
     }
@@ -101,24 +112,32 @@ pub(super) fn measure(microphone: Option<&mut Microphone>, speaker: Option<&mut 
     let mut measured =
         Measured { is_monitor: microphone.as_ref().is_some_and(|m| is_monitor(&m.describe())), ..Measured::default() };
     let mut bench = Bench { microphone, speaker, watch: MicrophoneWatch::default(), next: Instant::now() };
-    let began = bench.begin();
-    measured.microphone_missing = has_microphone && !began;
+    let began = bench.begin(&monitors);
+    // A speaker that does not begin is seen below.
+    measured.microphone_missing = has_microphone && !began && monitors[0].stats().callbacks == 0;
     let gaps_before: u64 = monitors.iter().map(|m| m.stats().underruns + m.stats().overruns).sum();
 
     let quiet = bench.play(&vec![0.0; SAMPLE_RATE as usize]);
     let mut peak = Level::of(&quiet).peak;
-    let mut heard = Vec::new();
+    let mut heard: Vec<chirp::Heard> = Vec::new();
     if has_speaker {
         let chirp = chirp::chirp();
-        for _ in 0..CHIRPS {
-            let mut sound = vec![0.0; CHIRP_EVERY];
-            sound[..chirp.len()].copy_from_slice(&chirp);
-            let recording = bench.play(&sound);
-            peak = peak.max(Level::of(&recording).peak);
-            heard.extend(chirp::find(&recording[..CHIRP_WITHIN.min(recording.len())]));
+        let mut sound = vec![0.0; CHIRP_EVERY];
+        sound[..chirp.len()].copy_from_slice(&chirp);
+        let recording = bench.play(&sound.repeat(CHIRPS));
+        peak = peak.max(Level::of(&recording).peak);
+        // Searching takes longer than a tick, and the devices must not wait for it.
+        let search = std::thread::spawn(move || {
+            let parts = recording.chunks(CHIRP_EVERY).map(|part| &part[..CHIRP_WITHIN.min(part.len())]);
+            parts.filter_map(chirp::find).collect()
+        });
+        while !search.is_finished() {
+            bench.tick(&[0.0; TICK_SAMPLES]);
         }
+        heard = search.join().unwrap_or_default();
     }
-    measured.speaker_missing = has_speaker && monitors.last().is_some_and(Monitor::lost);
+    let silent_speaker = |m: &Monitor| m.lost() || m.stats().callbacks == 0;
+    measured.speaker_missing = has_speaker && monitors.last().is_some_and(silent_speaker);
     if has_microphone {
         measured.noise_dbfs = Some(Level::of(&quiet).rms);
         measured.microphone_peak_dbfs = Some(peak);
@@ -149,20 +168,26 @@ fn measure_echo(bench: &mut Bench<'_>, measured: &mut Measured) {
         AGENT.utterances.iter().flat_map(|u| said[at(u.start_s)..at(u.end_s)].iter().copied()).collect();
     let total = VOICE.1 * SAMPLE_RATE as usize;
     let voice: Vec<f32> = voice.iter().copied().cycle().take(total).collect();
+    let before = bench.play(&voice);
     let config = ProcessConfig { echo: true, noise: NoiseSuppressor::Off, gain: false };
-    let mut processor = Processor::new(&config);
-    let (mut before, mut after) = (Vec::with_capacity(total), Vec::with_capacity(total));
-    for block in voice.as_chunks::<TICK_SAMPLES>().0 {
-        let (mut heard, _) = bench.tick(block);
-        before.extend_from_slice(&heard);
-        processor.capture(&mut heard);
-        processor.render(block);
-        after.extend_from_slice(&heard);
+    let (mut processor, mut after) = (Processor::new(&config), Vec::with_capacity(total));
+    for (played, heard) in voice.as_chunks::<TICK_SAMPLES>().0.iter().zip(before.as_chunks::<TICK_SAMPLES>().0) {
+        let mut block = *heard;
+        processor.capture(&mut block);
+        processor.render(played);
+        after.extend_from_slice(&block);
     }
-    let from = VOICE.0 * SAMPLE_RATE as usize;
-    let (before, after) = (Level::of(&before[from..]).rms, Level::of(&after[from..]).rms);
-    measured.echo_cancelled_db = Some(before - after);
-    measured.echo_left_dbfs = Some(after);
+    // The median second: one in which sound had a gap, and the canceller began anew, says nothing of the room.
+    let second = |n: usize| n * SAMPLE_RATE as usize..(n + 1) * SAMPLE_RATE as usize;
+    let mut seconds: Vec<(f32, f32)> = (VOICE.0..VOICE.1)
+        .map(|n| {
+            let left = Level::of(&after[second(n)]).rms;
+            (Level::of(&before[second(n)]).rms - left, left)
+        })
+        .collect();
+    seconds.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let (cancelled, left) = seconds[seconds.len() / 2];
+    (measured.echo_cancelled_db, measured.echo_left_dbfs) = (Some(cancelled), Some(left));
 }
 
 /// Whether this microphone is what a speaker plays.

@@ -20,7 +20,7 @@ use std::sync::{
 
 /// What the target holds beyond what bursts and ticks need, in seconds: at least, and at most. Wake-ups that come late
 /// eat it.
-const MARGIN: std::ops::RangeInclusive<f64> = 0.004..=0.100;
+const MARGIN: std::ops::RangeInclusive<f64> = 0.005..=0.100;
 
 /// How much the margin grows each time that sound runs out.
 const MARGIN_STEP: f64 = 0.008;
@@ -32,10 +32,10 @@ const MARGIN_MEMORY: f64 = 120.0;
 const MAX_TARGET: f64 = 0.200;
 
 /// How fast the loop that steers the ratio is: its natural frequency, in rad/s.
-const SPEED: f64 = 0.1;
+const SPEED: f64 = 0.12;
 
 /// The most the ratio gives way to mend the fill, beside the drift of the clocks.
-const MAX_MENDING: f64 = 0.0003;
+const MAX_MENDING: f64 = 0.0005;
 
 /// How long a device is only watched, in seconds: when it begins, and after sound ran out.
 const SETTLING: (f64, f64) = (1.0, 0.3);
@@ -101,8 +101,9 @@ impl Controller {
         }
     }
 
+    /// The mean fill to aim at. Between two bursts the fill swings by a burst, half of it to either side, and no burst is as regular as that.
     fn target(&self) -> f64 {
-        (self.burst + self.step + self.margin).min(MAX_TARGET)
+        (0.6 * self.burst + self.step + self.margin).min(MAX_TARGET)
     }
 
     /// What is known of the fill is of no use any more.
@@ -113,7 +114,8 @@ impl Controller {
     /// Sound ran out.
     fn ran_out(&mut self) {
         self.margin = (self.margin + MARGIN_STEP).min(*MARGIN.end());
-        self.settle(SETTLING.1);
+        self.mean = None;
+        self.settling.get_or_insert(SETTLING.1);
     }
 
     /// To be called once a step: what the target needs to know.
@@ -282,6 +284,8 @@ pub(super) struct Outlet {
     underruns: u64,
     /// Frames still to be left out.
     skip: usize,
+    /// The device takes nothing: counted once.
+    stalled: bool,
     input: Vec<f32>,
     output: Vec<f32>,
     bytes: Vec<u8>,
@@ -298,6 +302,7 @@ impl Outlet {
             shared,
             controller: Controller::new(rate, 0.0),
             skip: 0,
+            stalled: false,
             input: Vec::with_capacity(2 * TICK_SAMPLES),
             output: vec![0.0; most],
             bytes: Vec::new(),
@@ -316,7 +321,8 @@ impl Outlet {
     fn convert(&mut self) {
         let frame = self.layout.frame_bytes();
         let underruns = self.shared.underruns.load(Relaxed);
-        if std::mem::replace(&mut self.underruns, underruns) < underruns {
+        let ran_out = std::mem::replace(&mut self.underruns, underruns) < underruns;
+        if ran_out {
             self.controller.ran_out();
         }
         let capacity = self.ring.buffer().capacity();
@@ -327,14 +333,15 @@ impl Outlet {
         if frames > most {
             // The device stands still: what it does not take now it would play too late. Before it has started, or
             // after it is lost, that is no overrun.
-            if self.shared.running() {
+            if self.shared.running() && !std::mem::replace(&mut self.stalled, true) {
                 self.shared.overruns.fetch_add(1, Relaxed);
             }
             self.controller.settle(SETTLING.1);
             return;
         }
+        self.stalled = false;
         self.bytes.clear();
-        if frames < wanted / 4 {
+        if frames < wanted / 4 || (ran_out && frames < wanted) {
             // Ran empty, or begins: some silence first, so that it does not run empty every time.
             self.output_silence(wanted - frames);
             self.controller.mean = None;

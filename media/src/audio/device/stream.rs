@@ -39,6 +39,8 @@ pub(super) struct Totals {
     pub losses: AtomicU64,
     /// Times that another device came in.
     pub changes: AtomicU64,
+    /// Times a device called back.
+    pub calls: AtomicU64,
     /// Mean delay in the ring, in microseconds.
     pub fill_us: AtomicU32,
     /// There is no device: silence stands in its place.
@@ -76,6 +78,7 @@ impl Shared {
     pub fn note_callback(&self, frames: usize) {
         self.burst.store(frames as u64, Relaxed);
         self.callbacks.fetch_add(1, Relaxed);
+        self.totals.calls.fetch_add(1, Relaxed);
         self.errors_in_a_row.store(0, Relaxed);
     }
 
@@ -127,6 +130,8 @@ pub struct DeviceStats {
     pub losses: u64,
     /// Times that another device was taken in its place, or the wanted one again.
     pub changes: u64,
+    /// Times that the device gave or took sound.
+    pub callbacks: u64,
     /// There is no device now; silence stands in its place.
     pub lost: bool,
     /// Mean delay between the device and the call, in microseconds, without the device's own buffers.
@@ -148,6 +153,7 @@ impl Monitor {
             errors: totals.errors.load(Relaxed),
             losses: totals.losses.load(Relaxed),
             changes: totals.changes.load(Relaxed),
+            callbacks: totals.calls.load(Relaxed),
             lost: self.lost(),
             delay_us: totals.fill_us.load(Relaxed),
         }
