@@ -67,7 +67,7 @@ def main():
         sample = "media/samples/customer.wav"
         simulator = subprocess.Popen(
             [BINARY, "simulate", "--listen", "127.0.0.1:0", "--agent", "play:media/samples/agent.wav"],
-            stdout=subprocess.PIPE, text=True)
+            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         try:
             url = simulator.stdout.readline().split()[-1]
             stolen, ticks = steal()

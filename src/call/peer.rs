@@ -2,6 +2,7 @@
 //!
 //! It carries out the machine's orders one after another and reports what happens. The machine never waits for it.
 
+use super::loss::ExpectedLoss;
 use super::machine::Input;
 use super::sound::SoundSpec;
 use super::stats::CallStats;
@@ -155,6 +156,8 @@ struct Task {
     no_sound: Option<String>,
     /// Where encoded packets go: the peer of the moment.
     outlet: watch::Sender<Option<Outlet>>,
+    /// What the far end loses of what we send.
+    loss: ExpectedLoss,
     /// Keys the far end presses.
     keys: DtmfReceiver,
     /// Dialled before the sound ran.
@@ -185,6 +188,7 @@ impl Task {
             sound: Sound::Opening,
             no_sound: None,
             outlet: watch::Sender::new(None),
+            loss: ExpectedLoss::default(),
             keys: DtmfReceiver::default(),
             to_dial: Vec::new(),
             media_seen: false,
@@ -321,7 +325,13 @@ impl Task {
                 },
             }),
             PeerEvent::Rtp(packet) => self.take_packet(packet),
-            PeerEvent::GatheringComplete | PeerEvent::State(PeerState::Closed) | PeerEvent::RemoteReport(_) => {}
+            PeerEvent::RemoteReport(report) => {
+                if let (Some(percent), Sound::Running(media, _)) = (self.loss.report(report.fraction_lost), &self.sound)
+                {
+                    media.set_expected_loss(percent);
+                }
+            }
+            PeerEvent::GatheringComplete | PeerEvent::State(PeerState::Closed) => {}
         }
     }
 

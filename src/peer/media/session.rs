@@ -99,6 +99,7 @@ enum Command {
     Event(RtpPacket),
     Controls(SoundControls),
     Dial(Dial),
+    ExpectedLoss(u8),
     Stop(oneshot::Sender<Stopped>),
 }
 
@@ -195,6 +196,11 @@ impl MediaSession {
                 Ok(Command::Event(packet)) => self.receiver.push_event(&packet),
                 Ok(Command::Controls(controls)) => self.control(controls),
                 Ok(Command::Dial(dial)) => self.sender.dial(dial),
+                Ok(Command::ExpectedLoss(percent)) => {
+                    if let Err(error) = self.sender.set_expected_loss(percent) {
+                        tracing::debug!(%error, percent, "the encoder does not take the loss to expect");
+                    }
+                }
                 Ok(Command::Stop(done)) => {
                     let stats = self.read_stats();
                     self.stats.send_replace(stats);
@@ -302,6 +308,11 @@ impl MediaHandle {
     /// Dials keys: as telephone events where the session was made for them, else as tones.
     pub fn dial(&self, dial: Dial) {
         let _ = self.commands.send(Command::Dial(dial));
+    }
+
+    /// Prepares what is sent for this loss on the way, in percent.
+    pub fn set_expected_loss(&self, percent: u8) {
+        let _ = self.commands.send(Command::ExpectedLoss(percent));
     }
 
     /// The figures, as of at most 100 ms ago; changes wake the receiver.

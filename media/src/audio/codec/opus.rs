@@ -28,7 +28,7 @@ pub struct OpusConfig {
 
 impl Default for OpusConfig {
     fn default() -> Self {
-        Self { bitrate: 32_000, complexity: 9, fec: true, expected_loss: 10, dtx: false, dred_frames: 0 }
+        Self { bitrate: 32_000, complexity: 5, fec: true, expected_loss: 10, dtx: false, dred_frames: 0 }
     }
 }
 
