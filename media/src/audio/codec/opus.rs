@@ -153,12 +153,8 @@ impl OpusDecoder {
         Ok(Self { inner: libopus::Decoder::new(0)?, dred: None })
     }
 
-    /// How far back the deep redundancy of `packet` goes, in samples; 0 without.
-    fn dred_reach(&mut self, packet: &[u8]) -> Result<usize, Error> {
-        if !has_padding(packet) {
-            return Ok(0);
-        }
-        let dred = match &mut self.dred {
+    fn dred(&mut self) -> Result<&mut Dred, Error> {
+        Ok(match &mut self.dred {
             Some(dred) => dred,
             none => none.insert(Dred {
                 decoder: RedundancyDecoder::new()?,
@@ -166,14 +162,25 @@ impl OpusDecoder {
                 packet: Vec::new(),
                 range: (0, 0),
             }),
-        };
+        })
+    }
+
+    /// How far back the deep redundancy of `packet` goes, in samples; 0 without.
+    fn dred_reach(&mut self, packet: &[u8]) -> Result<usize, Error> {
+        if !has_padding(packet) {
+            return Ok(0);
+        }
+        let dred = self.dred()?;
         dred.packet.clear();
         let (reach, _) = dred.decoder.parse(&mut dred.redundancy, packet, Self::MAX_DRED, true)?;
         Ok(reach)
     }
 
     fn restore_dred(&mut self, packet: &[u8], distance: usize, out: &mut [f32]) -> Result<bool, Error> {
-        let Some(dred) = &mut self.dred else { return Ok(false) };
+        if !has_padding(packet) {
+            return Ok(false);
+        }
+        let dred = self.dred()?;
         if dred.packet != packet {
             dred.packet.clear();
             dred.range = dred.decoder.parse(&mut dred.redundancy, packet, Self::MAX_DRED, false)?;
@@ -183,7 +190,10 @@ impl OpusDecoder {
         if distance > from || distance < to + out.len() {
             return Ok(false);
         }
-        self.inner.restore(&dred.redundancy, distance, out)?;
+        // Just read: it is there.
+        if let Some(dred) = &self.dred {
+            self.inner.restore(&dred.redundancy, distance, out)?;
+        }
         Ok(true)
     }
 
