@@ -139,7 +139,8 @@ fn main() -> Result<(), Box<dyn Error>> {
 /// it on top, and asks for three times the protection: libopus gives such redundancy no bits at low loss.
 fn sender(loss: u8, dred: bool) -> SenderConfig {
     let opus = match dred {
-        false => OpusConfig { expected_loss: loss, ..OpusConfig::default() },
+        // Never less than a phone prepares for.
+        false => OpusConfig { expected_loss: loss.max(10), ..OpusConfig::default() },
         true => OpusConfig {
             expected_loss: loss.saturating_mul(3).min(100),
             bitrate: DRED_BITRATE,
