@@ -54,8 +54,10 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
         .route(M::Configuration.path(), get(configuration))
         .route_layer(axum::middleware::from_fn_with_state(shared.clone(), check))
         .layer(DefaultBodyLimit::max(MAX_JSON_BYTES));
-    let inside =
-        Router::new().nest("/admin", admin::router()).merge(desk::router()).layer(axum::middleware::from_fn(admin::guard::same_site));
+    let inside = Router::new()
+        .nest("/admin", admin::router())
+        .merge(desk::router())
+        .layer(axum::middleware::from_fn(admin::guard::same_site));
     Router::new().nest(API_PATH, api).merge(inside).with_state(shared)
 }
 

@@ -8,8 +8,8 @@ use super::auth::ClientKey;
 use super::calls::Telephony;
 use super::center::{Action, Center, Poll};
 use super::config::SimulatorConfig;
-use super::error::ApiError;
 use super::desk::wire::{DeskEvent, DeskId, SignIn};
+use super::error::ApiError;
 use super::line::{CallCommand, CallEvent, CallId};
 use crate::api::ServerEvent;
 use std::collections::HashMap;
@@ -139,10 +139,7 @@ impl Shared {
     ///
     /// # Errors
     /// When the center refuses it.
-    pub fn sign_in(
-        self: &Arc<Self>,
-        who: SignIn,
-    ) -> Result<(DeskId, mpsc::UnboundedReceiver<DeskEvent>), String> {
+    pub fn sign_in(self: &Arc<Self>, who: SignIn) -> Result<(DeskId, mpsc::UnboundedReceiver<DeskEvent>), String> {
         let (events, receiver) = mpsc::unbounded_channel();
         let now = self.opened.elapsed();
         let id = {

@@ -35,10 +35,7 @@ pub(super) fn router() -> Router<Arc<Shared>> {
         .route("/state", get(state))
         .route("/chats", get(chats))
         .route("/chats/{chat_id}", get(chat).post(order))
-        .route(
-            "/chats/{chat_id}/files",
-            post(share_file).layer(DefaultBodyLimit::max(MAX_UPLOAD_BYTES as usize)),
-        )
+        .route("/chats/{chat_id}/files", post(share_file).layer(DefaultBodyLimit::max(MAX_UPLOAD_BYTES as usize)))
         .route("/files/{file_id}", get(file))
         .route("/desks", get(desks))
         .route("/desks/{desk_id}", post(desk_order))
@@ -138,7 +135,8 @@ async fn share_file(
 
 /// A file of any chat. What clients upload is shown by nobody's browser as a page of the simulator's own.
 pub(super) async fn file(State(shared): Simulator, Path(file_id): Path<String>) -> Result<Response, Refused> {
-    let file = shared.with(|center, _| center.any_file(&file_id)).ok_or_else(|| missing("there is no such file".into()))?;
+    let file =
+        shared.with(|center, _| center.any_file(&file_id)).ok_or_else(|| missing("there is no such file".into()))?;
     let content_type = HeaderValue::from_str(&file.content_type);
     let headers = [
         (header::CONTENT_TYPE, content_type.unwrap_or(HeaderValue::from_static("application/octet-stream"))),

@@ -83,7 +83,8 @@ impl Center {
     /// # Errors
     /// When a time is longer than a day; nothing is changed then.
     pub fn set_bots(&mut self, change: BotSettings, now: Duration) -> Result<(), String> {
-        let times = [change.join_after_ms, change.reply_after_ms, change.answer_after_ms, change.hang_up_after_ms.flatten()];
+        let times =
+            [change.join_after_ms, change.reply_after_ms, change.answer_after_ms, change.hang_up_after_ms.flatten()];
         if times.into_iter().flatten().any(|ms| ms > MAX_MS) {
             return Err(format!("a time is at most {MAX_MS} ms"));
         }

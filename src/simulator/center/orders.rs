@@ -140,7 +140,14 @@ impl Center {
         Ok(())
     }
 
-    fn at_desk(&mut self, chat_id: &str, id: DeskId, command: ChatCommand, by: By, now: Duration) -> Result<(), String> {
+    fn at_desk(
+        &mut self,
+        chat_id: &str,
+        id: DeskId,
+        command: ChatCommand,
+        by: By,
+        now: Duration,
+    ) -> Result<(), String> {
         let Some(command) = self.converse(chat_id, command, now)? else { return Ok(()) };
         match command {
             ChatCommand::Signal { data } => self.desk_signal(chat_id, data, now),

@@ -93,7 +93,9 @@ impl DeskLine {
             }
             (Signal::CallRejected(_), Ringing | Calling) => self.state = Idle,
             (Signal::CallRejected(_), Up) | (Signal::IceCandidate(_), Ringing | Calling | Up) => {}
-            (Signal::AnswerCall(_) | Signal::EndCall(_) | Signal::CallRejected(_) | Signal::IceCandidate(_), _) => return,
+            (Signal::AnswerCall(_) | Signal::EndCall(_) | Signal::CallRejected(_) | Signal::IceCandidate(_), _) => {
+                return;
+            }
             _ => {}
         }
         self.out.push(DeskLineOutput::ToDesk(signal));
@@ -266,6 +268,9 @@ mod tests {
     fn a_client_that_lost_its_call_rings_again() {
         let mut line = up();
         line.client(Signal::request_call(false), T0);
-        assert_eq!((line.state(), line.take_outputs()), (CallState::Ringing, vec![ToDesk(Signal::request_call(false))]));
+        assert_eq!(
+            (line.state(), line.take_outputs()),
+            (CallState::Ringing, vec![ToDesk(Signal::request_call(false))])
+        );
     }
 }

@@ -13,13 +13,24 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
 
 const HTML: &str = "text/html; charset=utf-8";
 const CSS: &str = "text/css; charset=utf-8";
+const SVG: &str = "image/svg+xml";
 const JS: &str = "text/javascript; charset=utf-8";
 
 /// Files of the page: name, type, contents.
 const FILES: &[(&str, &str, &str)] = &[
     ("", HTML, include_str!("page/index.html")),
     ("desk.css", CSS, include_str!("page/desk.css")),
+    ("icon.svg", SVG, include_str!("page/icon.svg")),
     ("desk.js", JS, include_str!("page/desk.js")),
+    ("call.js", JS, include_str!("page/call.js")),
+    ("callpanel.js", JS, include_str!("page/callpanel.js")),
+    ("conversation.js", JS, include_str!("page/conversation.js")),
+    ("customer.js", JS, include_str!("page/customer.js")),
+    ("dom.js", JS, include_str!("page/dom.js")),
+    ("meter-worklet.js", JS, include_str!("page/meter-worklet.js")),
+    ("socket.js", JS, include_str!("page/socket.js")),
+    ("sound.js", JS, include_str!("page/sound.js")),
+    ("stats.js", JS, include_str!("page/stats.js")),
 ];
 
 pub(super) fn router() -> Router<Arc<Shared>> {
