@@ -3,7 +3,7 @@ use super::error::PeerError;
 use super::event::{PeerEvent, PeerState, ReceivedRtp};
 use super::network::LocalNetwork;
 use super::rtcp::{RemoteReport, RtcpTap};
-use super::sdp;
+use super::sdp::{self, DtlsRole, Sections};
 use super::stats::PeerStats;
 use crate::api::signaling::IceCandidate;
 use crate::api::types::{IceServer, one_line};
@@ -15,7 +15,7 @@ use rtc::media_stream::MediaStreamTrack;
 use rtc::rtp_transceiver::rtp_sender::{
     RTCRtpCodec, RTCRtpCodecParameters, RTCRtpCodingParameters, RTCRtpEncodingParameters, RtpCodecKind,
 };
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
 use webrtc::media_stream::track_local::TrackLocal;
@@ -103,6 +103,20 @@ pub struct AudioPeer {
     ssrc: u32,
     codecs: Vec<CodecKind>,
     reports: watch::Receiver<Option<RemoteReport>>,
+    offer: RemoteOffer,
+    dtls_role: Mutex<Option<DtlsRole>>,
+}
+
+/// The far end's offer, which candidates of both sides refer to. `None` where this side made the offer.
+type RemoteOffer = Arc<Mutex<Option<Sections>>>;
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The role that the crate's answer says it takes.
+fn written(answer: &str) -> DtlsRole {
+    if answer.contains("a=setup:passive") { DtlsRole::Passive } else { DtlsRole::Active }
 }
 
 impl AudioPeer {
@@ -118,10 +132,11 @@ impl AudioPeer {
             let Some(addresses) = config.network.socket_addresses(attempt) else { break };
             // Without a route for multicast the mDNS socket cannot be made, and with it the peer.
             for mdns in [MulticastDnsMode::QueryOnly, MulticastDnsMode::Disabled] {
-                let handler = Handler { events: events_tx.clone(), ice_up: Gate::default() };
+                let offer = RemoteOffer::default();
+                let handler = Handler { events: events_tx.clone(), ice_up: Gate::default(), offer: Arc::clone(&offer) };
                 match build(&config, addresses.clone(), mdns, handler, reports_tx.clone()).await {
                     Ok(connection) => {
-                        let peer = Self::with_track(connection, config.codecs, reports).await?;
+                        let peer = Self::with_track(connection, config.codecs, reports, offer).await?;
                         return Ok((peer, events));
                     }
                     Err(e) => last = e.to_string(),
@@ -138,6 +153,7 @@ impl AudioPeer {
         connection: Box<dyn PeerConnection>,
         codecs: Vec<CodecKind>,
         reports: watch::Receiver<Option<RemoteReport>>,
+        offer: RemoteOffer,
     ) -> Result<Self, PeerError> {
         let ssrc = rand::random::<u32>().max(1);
         let coding = |kind: &CodecKind| RTCRtpEncodingParameters {
@@ -165,7 +181,7 @@ impl AudioPeer {
                 tracing::debug!(%error, "codec preferences were not taken");
             }
         }
-        Ok(Self { connection, sender, track, ssrc, codecs, reports })
+        Ok(Self { connection, sender, track, ssrc, codecs, reports, offer, dtls_role: Mutex::default() })
     }
 
     /// Makes an offer and starts gathering.
@@ -188,11 +204,17 @@ impl AudioPeer {
         sdp::validate_offer(offer, &self.codecs)?;
         let remote = |e: webrtc::error::Error| PeerError::RemoteDescription(e.to_string());
         let local = |e: webrtc::error::Error| PeerError::LocalDescription(e.to_string());
-        let offer = sdp::with_one_event_format(offer, &self.codecs);
+        let sections = Sections::of(offer).ok_or_else(sdp::no_audio)?;
+        let offer = sdp::with_one_event_format(&sections.reduced(), &self.codecs);
         let description = RTCSessionDescription::offer(offer).map_err(remote)?;
         self.connection.set_remote_description(description).await.map_err(remote)?;
         let answer = self.connection.create_answer(None).await.map_err(local)?;
-        let sdp = answer.sdp.clone();
+        // A role that was decided stays for as long as the connection (RFC 8842, 5.5).
+        let role =
+            *lock(&self.dtls_role).get_or_insert_with(|| sections.our_role().unwrap_or_else(|| written(&answer.sdp)));
+        let sdp = sections.answer(&answer.sdp, Some(role));
+        // Known before the first candidate is gathered.
+        *lock(&self.offer) = Some(sections);
         self.connection.set_local_description(answer).await.map_err(local)?;
         Ok(sdp)
     }
@@ -204,8 +226,11 @@ impl AudioPeer {
     pub async fn accept_answer(&self, answer: &str) -> Result<(), PeerError> {
         sdp::validate_offer(answer, &self.codecs)?;
         let remote = |e: webrtc::error::Error| PeerError::RemoteDescription(e.to_string());
-        let description = RTCSessionDescription::answer(answer.to_owned()).map_err(remote)?;
-        self.connection.set_remote_description(description).await.map_err(remote)
+        let sections = Sections::of(answer).ok_or_else(sdp::no_audio)?;
+        let description = RTCSessionDescription::answer(sections.reduced()).map_err(remote)?;
+        self.connection.set_remote_description(description).await.map_err(remote)?;
+        lock(&self.dtls_role).get_or_insert(sections.our_role().unwrap_or(DtlsRole::Passive));
+        Ok(())
     }
 
     /// Takes a candidate of the far end. To be called after its description was set. An empty one ends the list.
@@ -216,8 +241,16 @@ impl AudioPeer {
         if candidate.candidate.trim().is_empty() {
             return Ok(());
         }
+        let known = match &*lock(&self.offer) {
+            Some(offer) => offer.inward(candidate),
+            None => Some(candidate.clone()),
+        };
+        let Some(candidate) = known else {
+            tracing::debug!("a candidate for another section is passed over");
+            return Ok(());
+        };
         let init = RTCIceCandidateInit {
-            candidate: candidate.candidate.clone(),
+            candidate: candidate.candidate,
             sdp_mid: candidate.sdp_mid.clone(),
             // A candidate that names no section belongs to the first, which BUNDLE uses for all (RFC 8843).
             sdp_mline_index: candidate.sdp_mline_index.or(candidate.sdp_mid.is_none().then_some(0)),
@@ -396,6 +429,7 @@ async fn build(
 struct Handler {
     events: mpsc::UnboundedSender<PeerEvent>,
     ice_up: Gate,
+    offer: RemoteOffer,
 }
 
 #[async_trait::async_trait]
@@ -403,12 +437,17 @@ impl PeerConnectionEventHandler for Handler {
     async fn on_ice_candidate(&self, event: RTCPeerConnectionIceEvent) {
         match event.candidate.to_json() {
             Ok(init) => {
-                let _ = self.events.send(PeerEvent::LocalCandidate(IceCandidate {
+                let candidate = IceCandidate {
                     candidate: init.candidate,
                     sdp_mid: init.sdp_mid.filter(|mid| !mid.is_empty()),
                     sdp_mline_index: init.sdp_mline_index.or(Some(0)),
                     ..Default::default()
-                }));
+                };
+                let candidate = match &*lock(&self.offer) {
+                    Some(offer) => offer.outward(candidate),
+                    None => candidate,
+                };
+                let _ = self.events.send(PeerEvent::LocalCandidate(candidate));
             }
             Err(error) => tracing::debug!(%error, "a local candidate has no text form"),
         }
