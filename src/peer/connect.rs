@@ -113,15 +113,17 @@ impl AudioPeer {
     pub async fn new(config: PeerConfig) -> Result<(Self, mpsc::UnboundedReceiver<PeerEvent>), PeerError> {
         let (events_tx, events) = mpsc::unbounded_channel();
         let (reports_tx, reports) = watch::channel(None);
+        let ssrc = rand::random::<u32>().max(1);
         let mut last = String::new();
         for attempt in 0..config.network.attempts() {
             let Some(addresses) = config.network.socket_addresses(attempt) else { break };
             // Without a route for multicast the mDNS socket cannot be made, and with it the peer.
             for mdns in [MulticastDnsMode::QueryOnly, MulticastDnsMode::Disabled] {
                 let handler = Handler { events: events_tx.clone(), ice_up: Gate::default() };
-                match build(&config, addresses.clone(), mdns, handler, reports_tx.clone()).await {
+                let tap = RtcpTap::new(ssrc, events_tx.clone(), reports_tx.clone());
+                match build(&config, addresses.clone(), mdns, handler, tap).await {
                     Ok(connection) => {
-                        let peer = Self::with_track(connection, config.codecs, reports).await?;
+                        let peer = Self::with_track(connection, ssrc, config.codecs, reports).await?;
                         return Ok((peer, events));
                     }
                     Err(e) => last = e.to_string(),
@@ -136,10 +138,10 @@ impl AudioPeer {
 
     async fn with_track(
         connection: Box<dyn PeerConnection>,
+        ssrc: u32,
         codecs: Vec<CodecKind>,
         reports: watch::Receiver<Option<RemoteReport>>,
     ) -> Result<Self, PeerError> {
-        let ssrc = rand::random::<u32>().max(1);
         let coding = |kind: &CodecKind| RTCRtpEncodingParameters {
             rtp_coding_parameters: RTCRtpCodingParameters { ssrc: Some(ssrc), ..Default::default() },
             codec: codec_parameters(*kind).rtp_codec,
@@ -353,13 +355,12 @@ async fn build(
     addresses: Vec<std::net::SocketAddr>,
     mdns: MulticastDnsMode,
     handler: Handler,
-    reports: watch::Sender<Option<RemoteReport>>,
+    tap: RtcpTap,
 ) -> Result<Box<dyn PeerConnection>, webrtc::error::Error> {
     let mut media = MediaEngine::default();
     for codec in all_codecs(&config.codecs) {
         media.register_codec(codec, RtpCodecKind::Audio)?;
     }
-    let tap = RtcpTap::new(handler.events.clone(), reports);
     let registry = register_default_interceptors(Registry::new(), &mut media)?.with(Slot::from(RtcpTap::SLOT), tap);
     let settings = SettingEngineBuilder::new()
         .with_ice_connection_attempts(Some(ICE_CHECK_INTERVAL), Some(ICE_CHECKS))

@@ -183,7 +183,12 @@ impl Call {
                             media.push(codec, packet.into_packet(), arrival);
                         }
                     }
-                    Some(PeerEvent::GatheringComplete | PeerEvent::RemoteReport(_)) => {}
+                    Some(PeerEvent::RemoteReport(report)) => {
+                        if let Some((media, _)) = &self.media {
+                            media.report(report);
+                        }
+                    }
+                    Some(PeerEvent::GatheringComplete) => {}
                 },
             }
         }

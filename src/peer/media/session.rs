@@ -1,4 +1,5 @@
 use super::notice::{NoticeChannel, SoundNotice};
+use crate::peer::RemoteReport;
 use chatphone_media::TICK_SAMPLES;
 use chatphone_media::audio::codec::{self, CodecKind};
 use chatphone_media::audio::device::{DeviceStats, Monitor};
@@ -99,7 +100,7 @@ enum Command {
     Event(RtpPacket),
     Controls(SoundControls),
     Dial(Dial),
-    ExpectedLoss(u8),
+    Report(RemoteReport, Instant),
     Stop(oneshot::Sender<Stopped>),
 }
 
@@ -196,10 +197,8 @@ impl MediaSession {
                 Ok(Command::Event(packet)) => self.receiver.push_event(&packet),
                 Ok(Command::Controls(controls)) => self.control(controls),
                 Ok(Command::Dial(dial)) => self.sender.dial(dial),
-                Ok(Command::ExpectedLoss(percent)) => {
-                    if let Err(error) = self.sender.set_expected_loss(percent) {
-                        tracing::debug!(%error, percent, "the encoder does not take the loss to expect");
-                    }
+                Ok(Command::Report(report, arrival)) => {
+                    self.sender.report(&report.network(self.sender.codec().clock_rate()), arrival);
                 }
                 Ok(Command::Stop(done)) => {
                     let stats = self.read_stats();
@@ -310,9 +309,9 @@ impl MediaHandle {
         let _ = self.commands.send(Command::Dial(dial));
     }
 
-    /// Prepares what is sent for this loss on the way, in percent.
-    pub fn set_expected_loss(&self, percent: u8) {
-        let _ = self.commands.send(Command::ExpectedLoss(percent));
+    /// Lets what is sent follow the network, as the far end reports on it now.
+    pub fn report(&self, report: RemoteReport) {
+        let _ = self.commands.send(Command::Report(report, Instant::now()));
     }
 
     /// The figures, as of at most 100 ms ago; changes wake the receiver.
