@@ -5,7 +5,7 @@ mod adapt;
 mod receiver;
 mod sender;
 
-pub use crate::audio::jitter::RtpPacket;
+pub use crate::audio::jitter::{Content, RtpPacket};
 pub use adapt::{Adaptation, NetworkReport};
 pub use receiver::{JitterBuffer, Receiver, ReceiverConfig, ReceiverStats};
 pub use sender::{EncodedPacket, Sender, SenderConfig, SenderStats};

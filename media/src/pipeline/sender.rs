@@ -6,6 +6,7 @@ use crate::{
     audio::{
         codec::{CodecKind, Encoded, Encoder, EncoderConfig, Error, FRAME_SAMPLES},
         dtmf::{Dial, DialFrame, Dialler},
+        jitter::Content,
         level::{Level, Meter},
         process::{Block, ProcessConfig, ProcessStats, Processor},
         source::{Source, SourceState},
@@ -57,7 +58,7 @@ impl EncodedPacket {
     /// The packet as its receiver sees it.
     pub fn into_rtp(self, ssrc: u32) -> RtpPacket {
         let Self { payload, sequence_number, timestamp, marker, .. } = self;
-        RtpPacket { ssrc, sequence_number, timestamp, marker, payload }
+        RtpPacket { ssrc, sequence_number, timestamp, marker, content: Content::Sound, payload }
     }
 }
 

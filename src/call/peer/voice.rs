@@ -137,17 +137,10 @@ impl Voice {
     /// Takes a packet of the far end; a key that it completes is given back.
     pub(super) fn take(&mut self, packet: ReceivedRtp) -> Option<Digit> {
         let Stage::Running(media, codecs) = &self.stage else { return None };
-        if codecs.is_event(packet.payload_type) {
-            let digit = self.keys.push(&packet.payload, packet.timestamp);
-            media.push_event(packet.into_packet());
-            return digit;
-        }
-        // What is none of the audio codecs (comfort noise) would only be made noise of.
-        if let Some(codec) = codecs.kind_of(packet.payload_type) {
-            let arrival = packet.arrival;
-            media.push(codec, packet.into_packet(), arrival);
-        }
-        None
+        let is_key = codecs.is_event(packet.payload_type);
+        let digit = is_key.then(|| self.keys.push(&packet.payload, packet.timestamp)).flatten();
+        media.take(packet, codecs);
+        digit
     }
 
     /// The codec that is sent, and the figures so far.

@@ -1,5 +1,5 @@
 use super::notice::{NoticeChannel, SoundNotice};
-use crate::peer::RemoteReport;
+use crate::peer::{NegotiatedCodecs, ReceivedRtp, RemoteReport};
 use chatphone_media::TICK_SAMPLES;
 use chatphone_media::audio::codec::{self, CodecKind};
 use chatphone_media::audio::device::{DeviceStats, Monitor};
@@ -97,6 +97,7 @@ pub struct MediaReport {
 
 enum Command {
     Packet(CodecKind, RtpPacket, Instant),
+    Noise(RtpPacket, Instant),
     Event(RtpPacket),
     Controls(SoundControls),
     Dial(Dial),
@@ -194,6 +195,7 @@ impl MediaSession {
         loop {
             match self.commands.try_recv() {
                 Ok(Command::Packet(codec, packet, arrival)) => self.take(codec, packet, arrival),
+                Ok(Command::Noise(packet, arrival)) => self.receiver.push(packet, arrival),
                 Ok(Command::Event(packet)) => self.receiver.push_event(&packet),
                 Ok(Command::Controls(controls)) => self.control(controls),
                 Ok(Command::Dial(dial)) => self.sender.dial(dial),
@@ -288,7 +290,20 @@ pub struct MediaHandle {
 }
 
 impl MediaHandle {
-    /// Takes a packet from the network, and what its payload type means.
+    /// Takes a packet from the network, whatever its payload type means in `codecs`. What is none of them is left: it
+    /// would only be made noise of.
+    pub fn take(&self, packet: ReceivedRtp, codecs: &NegotiatedCodecs) {
+        let arrival = packet.arrival;
+        if codecs.is_event(packet.payload_type) {
+            self.push_event(packet.into_packet());
+        } else if codecs.is_noise(packet.payload_type) {
+            let _ = self.commands.send(Command::Noise(packet.into_noise(), arrival));
+        } else if let Some(codec) = codecs.kind_of(packet.payload_type) {
+            self.push(codec, packet.into_packet(), arrival);
+        }
+    }
+
+    /// Takes a packet of sound from the network, and its codec.
     pub fn push(&self, codec: CodecKind, packet: RtpPacket, arrival: Instant) {
         // A session that is over needs no packets.
         let _ = self.commands.send(Command::Packet(codec, packet, arrival));
