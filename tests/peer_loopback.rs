@@ -48,6 +48,16 @@ async fn pair(offerer: &[CodecKind], answerer: &[CodecKind]) -> ((AudioPeer, Eve
 }
 
 async fn talk(clock: &MediaClock, peer: &AudioPeer, hz: f32) -> MediaHandle {
+    talk_over(clock, peer, hz, |_| true).await
+}
+
+/// Sends a tone of which only these packets, by sequence number, get away.
+async fn talk_over(
+    clock: &MediaClock,
+    peer: &AudioPeer,
+    hz: f32,
+    gets_away: impl Fn(u16) -> bool + Send + 'static,
+) -> MediaHandle {
     let codec = peer.negotiated_codecs().await.sending().unwrap();
     let (packets_tx, mut packets) = unbounded_channel();
     let parts = MediaParts::new(Box::new(Tone::new(hz)), Box::new(Null));
@@ -56,6 +66,9 @@ async fn talk(clock: &MediaClock, peer: &AudioPeer, hz: f32) -> MediaHandle {
     let writer = peer.rtp_writer();
     tokio::spawn(async move {
         while let Some(p) = packets.recv().await {
+            if !gets_away(p.sequence_number) {
+                continue;
+            }
             writer.write(codec.payload_type, p.sequence_number, p.timestamp, p.marker, p.payload).await;
         }
     });
@@ -95,6 +108,35 @@ async fn sound_goes_both_ways_and_the_far_end_reports_on_it() {
     assert_eq!(report.stats.receiver.packets_lost, 0);
     assert!(report.problems.is_empty());
     drop(from_a);
+    a.close().await;
+    b.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_sent_follows_the_loss_that_the_far_end_reports() {
+    let ((a, mut a_events), (b, _b_events)) = pair(&[CodecKind::Opus], &[CodecKind::Opus]).await;
+    let clock = MediaClock::start().unwrap();
+    let from_a = talk_over(&clock, &a, 440.0, |number| number % 5 != 0).await;
+    let mut stats = from_a.stats();
+    let before = stats.borrow_and_update().sender;
+    let followed = async {
+        loop {
+            tokio::select! {
+                event = a_events.recv() => if let PeerEvent::RemoteReport(report) = event.unwrap() {
+                    println!("{report:?}");
+                    from_a.report(report);
+                },
+                _ = stats.changed() => {
+                    let now = stats.borrow_and_update().sender;
+                    if now.dred_ms > 0 {
+                        return now;
+                    }
+                }
+            }
+        }
+    };
+    let now = timeout(Duration::from_secs(20), followed).await.expect("deep redundancy is sent within 20 s");
+    assert!(before.dred_ms == 0 && now.target_bitrate > before.target_bitrate && now.expected_loss >= 20, "{now:?}");
     a.close().await;
     b.close().await;
 }

@@ -69,6 +69,8 @@ pub struct NegotiatedCodecs {
     audio: Vec<NegotiatedCodec>,
     /// Payload type and clock rate of telephone events.
     events: Vec<(u8, u32)>,
+    /// Payload type of comfort noise.
+    noise: Option<u8>,
 }
 
 impl NegotiatedCodecs {
@@ -92,6 +94,12 @@ impl NegotiatedCodecs {
     /// Whether an incoming payload type is a telephone event.
     pub fn is_event(&self, payload_type: u8) -> bool {
         self.events.iter().any(|(p, _)| *p == payload_type)
+    }
+
+    /// Whether an incoming payload type is comfort noise (RFC 3389). None is sent: it saves bits that nobody counts on
+    /// these ways, and a silence that is cut out wrongly is heard.
+    pub fn is_noise(&self, payload_type: u8) -> bool {
+        self.noise == Some(payload_type)
     }
 }
 
@@ -127,6 +135,7 @@ impl AudioPeer {
     pub async fn new(config: PeerConfig) -> Result<(Self, mpsc::UnboundedReceiver<PeerEvent>), PeerError> {
         let (events_tx, events) = mpsc::unbounded_channel();
         let (reports_tx, reports) = watch::channel(None);
+        let ssrc = rand::random::<u32>().max(1);
         let mut last = String::new();
         for attempt in 0..config.network.attempts() {
             let Some(addresses) = config.network.socket_addresses(attempt) else { break };
@@ -134,9 +143,10 @@ impl AudioPeer {
             for mdns in [MulticastDnsMode::QueryOnly, MulticastDnsMode::Disabled] {
                 let offer = RemoteOffer::default();
                 let handler = Handler { events: events_tx.clone(), ice_up: Gate::default(), offer: Arc::clone(&offer) };
-                match build(&config, addresses.clone(), mdns, handler, reports_tx.clone()).await {
+                let tap = RtcpTap::new(ssrc, events_tx.clone(), reports_tx.clone());
+                match build(&config, addresses.clone(), mdns, handler, tap).await {
                     Ok(connection) => {
-                        let peer = Self::with_track(connection, config.codecs, reports, offer).await?;
+                        let peer = Self::with_track(connection, ssrc, config.codecs, reports, offer).await?;
                         return Ok((peer, events));
                     }
                     Err(e) => last = e.to_string(),
@@ -151,11 +161,11 @@ impl AudioPeer {
 
     async fn with_track(
         connection: Box<dyn PeerConnection>,
+        ssrc: u32,
         codecs: Vec<CodecKind>,
         reports: watch::Receiver<Option<RemoteReport>>,
         offer: RemoteOffer,
     ) -> Result<Self, PeerError> {
-        let ssrc = rand::random::<u32>().max(1);
         let coding = |kind: &CodecKind| RTCRtpEncodingParameters {
             rtp_coding_parameters: RTCRtpCodingParameters { ssrc: Some(ssrc), ..Default::default() },
             codec: codec_parameters(*kind).rtp_codec,
@@ -205,7 +215,7 @@ impl AudioPeer {
         let remote = |e: webrtc::error::Error| PeerError::RemoteDescription(e.to_string());
         let local = |e: webrtc::error::Error| PeerError::LocalDescription(e.to_string());
         let sections = Sections::of(offer).ok_or_else(sdp::no_audio)?;
-        let offer = sdp::with_one_event_format(&sections.reduced(), &self.codecs);
+        let offer = sdp::with_one_format_each(&sections.reduced(), &self.codecs);
         let description = RTCSessionDescription::offer(offer).map_err(remote)?;
         self.connection.set_remote_description(description).await.map_err(remote)?;
         let answer = self.connection.create_answer(None).await.map_err(local)?;
@@ -271,6 +281,7 @@ impl AudioPeer {
         NegotiatedCodecs {
             audio: audio.collect(),
             events: events.map(|c| (c.payload_type, c.rtp_codec.clock_rate)).collect(),
+            noise: agreed.iter().find(|c| is_named(&c.rtp_codec.mime_type, COMFORT_NOISE)).map(|c| c.payload_type),
         }
     }
 
@@ -324,13 +335,16 @@ impl RtpWriter {
 
 /// The encoding name of telephone events.
 const TELEPHONE_EVENT: &str = "telephone-event";
+/// That of comfort noise (RFC 3389), and its payload type at 8 kHz.
+const COMFORT_NOISE: &str = "CN";
+const COMFORT_NOISE_PAYLOAD_TYPE: u8 = 13;
 
 fn is_named(mime_type: &str, encoding: &str) -> bool {
     mime_type.split_once('/').is_some_and(|(_, name)| name.eq_ignore_ascii_case(encoding))
 }
 
-/// The codecs, best first, and telephone events at the clock rate of the best: the crate tells codecs apart by their name
-/// alone, so there can be one.
+/// The codecs, best first, comfort noise where a codec has its clock rate, and telephone events at the clock rate of the
+/// best: the crate tells codecs apart by their name alone, so there can be one of each.
 fn all_codecs(kinds: &[CodecKind]) -> Vec<RTCRtpCodecParameters> {
     let events = kinds.first().map(|kind| kind.clock_rate()).map(|clock_rate| RTCRtpCodecParameters {
         rtp_codec: RTCRtpCodec {
@@ -342,7 +356,17 @@ fn all_codecs(kinds: &[CodecKind]) -> Vec<RTCRtpCodecParameters> {
         },
         payload_type: if clock_rate == 8000 { 126 } else { 110 },
     });
-    kinds.iter().map(|kind| codec_parameters(*kind)).chain(events).collect()
+    let noise = kinds.iter().any(|kind| kind.clock_rate() == 8000).then(|| RTCRtpCodecParameters {
+        rtp_codec: RTCRtpCodec {
+            mime_type: format!("audio/{COMFORT_NOISE}"),
+            clock_rate: 8000,
+            channels: 0,
+            sdp_fmtp_line: String::new(),
+            rtcp_feedback: vec![],
+        },
+        payload_type: COMFORT_NOISE_PAYLOAD_TYPE,
+    });
+    kinds.iter().map(|kind| codec_parameters(*kind)).chain(noise).chain(events).collect()
 }
 
 fn codec_parameters(kind: CodecKind) -> RTCRtpCodecParameters {
@@ -386,13 +410,12 @@ async fn build(
     addresses: Vec<std::net::SocketAddr>,
     mdns: MulticastDnsMode,
     handler: Handler,
-    reports: watch::Sender<Option<RemoteReport>>,
+    tap: RtcpTap,
 ) -> Result<Box<dyn PeerConnection>, webrtc::error::Error> {
     let mut media = MediaEngine::default();
     for codec in all_codecs(&config.codecs) {
         media.register_codec(codec, RtpCodecKind::Audio)?;
     }
-    let tap = RtcpTap::new(handler.events.clone(), reports);
     let registry = register_default_interceptors(Registry::new(), &mut media)?.with(Slot::from(RtcpTap::SLOT), tap);
     let settings = SettingEngineBuilder::new()
         .with_ice_connection_attempts(Some(ICE_CHECK_INTERVAL), Some(ICE_CHECKS))
