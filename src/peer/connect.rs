@@ -1,6 +1,8 @@
+use super::codecs::{NegotiatedCodecs, all_codecs, codec_parameters};
 use super::early::{Gate, HoldingRuntime};
 use super::error::PeerError;
-use super::event::{PeerEvent, PeerState, ReceivedRtp};
+use super::event::PeerEvent;
+use super::handler::{Handler, RemoteOffer, lock};
 use super::network::LocalNetwork;
 use super::rtcp::{RemoteReport, RtcpTap};
 use super::sdp::{self, DtlsRole, Sections};
@@ -12,20 +14,16 @@ use chatphone_media::audio::codec::CodecKind;
 use rtc::ice::mdns::MulticastDnsMode;
 use rtc::interceptor::Slot;
 use rtc::media_stream::MediaStreamTrack;
-use rtc::rtp_transceiver::rtp_sender::{
-    RTCRtpCodec, RTCRtpCodecParameters, RTCRtpCodingParameters, RTCRtpEncodingParameters, RtpCodecKind,
-};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use rtc::rtp_transceiver::rtp_sender::{RTCRtpCodingParameters, RTCRtpEncodingParameters, RtpCodecKind};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
 use webrtc::media_stream::track_local::TrackLocal;
 use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
-use webrtc::media_stream::track_remote::{TrackRemote, TrackRemoteEvent};
 use webrtc::peer_connection::{
-    MediaEngine, PeerConnection, PeerConnectionBuilder, PeerConnectionEventHandler, RTCConfigurationBuilder,
-    RTCIceCandidateInit, RTCIceConnectionState, RTCIceGatheringState, RTCIceServer, RTCIceTransportPolicy,
-    RTCPeerConnectionIceEvent, RTCPeerConnectionState, RTCSessionDescription, Registry, SettingEngineBuilder,
-    StatsSelector, register_default_interceptors,
+    MediaEngine, PeerConnection, PeerConnectionBuilder, RTCConfigurationBuilder, RTCIceCandidateInit, RTCIceServer,
+    RTCIceTransportPolicy, RTCSessionDescription, Registry, SettingEngineBuilder, StatsSelector,
+    register_default_interceptors,
 };
 use webrtc::rtp_transceiver::RtpSender;
 
@@ -54,55 +52,6 @@ pub struct PeerConfig {
     pub codecs: Vec<CodecKind>,
 }
 
-/// The codec both sides agreed on, with the payload type the far end expects.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct NegotiatedCodec {
-    /// The codec.
-    pub kind: CodecKind,
-    /// Its payload type in what we send.
-    pub payload_type: u8,
-}
-
-/// The codecs both sides agreed on, best first.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct NegotiatedCodecs {
-    audio: Vec<NegotiatedCodec>,
-    /// Payload type and clock rate of telephone events.
-    events: Vec<(u8, u32)>,
-    /// Payload type of comfort noise.
-    noise: Option<u8>,
-}
-
-impl NegotiatedCodecs {
-    /// The one to send with.
-    pub fn sending(&self) -> Option<NegotiatedCodec> {
-        self.audio.first().copied()
-    }
-
-    /// What an incoming payload type means. The far end may send with any codec of the answer, and change at any time.
-    pub fn kind_of(&self, payload_type: u8) -> Option<CodecKind> {
-        self.audio.iter().find(|c| c.payload_type == payload_type).map(|c| c.kind)
-    }
-
-    /// Payload type and clock rate to send telephone events (RFC 4733) with: if possible they share the clock of the
-    /// sound they interrupt.
-    pub fn sending_events(&self) -> Option<(u8, u32)> {
-        let rate = self.sending()?.kind.clock_rate();
-        self.events.iter().find(|(_, r)| *r == rate).or(self.events.first()).copied()
-    }
-
-    /// Whether an incoming payload type is a telephone event.
-    pub fn is_event(&self, payload_type: u8) -> bool {
-        self.events.iter().any(|(p, _)| *p == payload_type)
-    }
-
-    /// Whether an incoming payload type is comfort noise (RFC 3389). None is sent: it saves bits that nobody counts on
-    /// these ways, and a silence that is cut out wrongly is heard.
-    pub fn is_noise(&self, payload_type: u8) -> bool {
-        self.noise == Some(payload_type)
-    }
-}
-
 /// One audio peer. Dropping it without [`AudioPeer::close`] stops it too, only later.
 pub struct AudioPeer {
     connection: Box<dyn PeerConnection>,
@@ -113,13 +62,6 @@ pub struct AudioPeer {
     reports: watch::Receiver<Option<RemoteReport>>,
     offer: RemoteOffer,
     dtls_role: Mutex<Option<DtlsRole>>,
-}
-
-/// The far end's offer, which candidates of both sides refer to. `None` where this side made the offer.
-type RemoteOffer = Arc<Mutex<Option<Sections>>>;
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The role that the crate's answer says it takes.
@@ -272,17 +214,7 @@ impl AudioPeer {
     /// What both sides have, in our order of preference. Empty before a negotiation ended.
     pub async fn negotiated_codecs(&self) -> NegotiatedCodecs {
         let Ok(parameters) = self.sender.get_parameters().await else { return NegotiatedCodecs::default() };
-        let agreed = parameters.rtp_parameters.codecs;
-        let audio = self.codecs.iter().filter_map(|kind| {
-            let codec = agreed.iter().find(|c| is_named(&c.rtp_codec.mime_type, kind.name()))?;
-            Some(NegotiatedCodec { kind: *kind, payload_type: codec.payload_type })
-        });
-        let events = agreed.iter().filter(|c| is_named(&c.rtp_codec.mime_type, TELEPHONE_EVENT));
-        NegotiatedCodecs {
-            audio: audio.collect(),
-            events: events.map(|c| (c.payload_type, c.rtp_codec.clock_rate)).collect(),
-            noise: agreed.iter().find(|c| is_named(&c.rtp_codec.mime_type, COMFORT_NOISE)).map(|c| c.payload_type),
-        }
+        NegotiatedCodecs::of(&parameters.rtp_parameters.codecs, &self.codecs)
     }
 
     /// A handle that sends RTP on this peer's stream.
@@ -330,57 +262,6 @@ impl RtpWriter {
         if let Err(error) = self.track.write_rtp(rtc::rtp::Packet { header, payload }).await {
             tracing::trace!(%error, "an RTP packet was not sent");
         }
-    }
-}
-
-/// The encoding name of telephone events.
-const TELEPHONE_EVENT: &str = "telephone-event";
-/// That of comfort noise (RFC 3389), and its payload type at 8 kHz.
-const COMFORT_NOISE: &str = "CN";
-const COMFORT_NOISE_PAYLOAD_TYPE: u8 = 13;
-
-fn is_named(mime_type: &str, encoding: &str) -> bool {
-    mime_type.split_once('/').is_some_and(|(_, name)| name.eq_ignore_ascii_case(encoding))
-}
-
-/// The codecs, best first, comfort noise where a codec has its clock rate, and telephone events at the clock rate of the
-/// best: the crate tells codecs apart by their name alone, so there can be one of each.
-fn all_codecs(kinds: &[CodecKind]) -> Vec<RTCRtpCodecParameters> {
-    let events = kinds.first().map(|kind| kind.clock_rate()).map(|clock_rate| RTCRtpCodecParameters {
-        rtp_codec: RTCRtpCodec {
-            mime_type: format!("audio/{TELEPHONE_EVENT}"),
-            clock_rate,
-            channels: 0,
-            sdp_fmtp_line: "0-15".into(),
-            rtcp_feedback: vec![],
-        },
-        payload_type: if clock_rate == 8000 { 126 } else { 110 },
-    });
-    let noise = kinds.iter().any(|kind| kind.clock_rate() == 8000).then(|| RTCRtpCodecParameters {
-        rtp_codec: RTCRtpCodec {
-            mime_type: format!("audio/{COMFORT_NOISE}"),
-            clock_rate: 8000,
-            channels: 0,
-            sdp_fmtp_line: String::new(),
-            rtcp_feedback: vec![],
-        },
-        payload_type: COMFORT_NOISE_PAYLOAD_TYPE,
-    });
-    kinds.iter().map(|kind| codec_parameters(*kind)).chain(noise).chain(events).collect()
-}
-
-fn codec_parameters(kind: CodecKind) -> RTCRtpCodecParameters {
-    RTCRtpCodecParameters {
-        rtp_codec: RTCRtpCodec {
-            mime_type: format!("audio/{}", kind.name()),
-            clock_rate: kind.clock_rate(),
-            // The crate writes the channel count into the rtpmap where it is not 0; RFC 3551 leaves 1 out.
-            channels: if kind.channels() == 1 { 0 } else { kind.channels() },
-            sdp_fmtp_line: if kind == CodecKind::Opus { "minptime=10;useinbandfec=1".into() } else { String::new() },
-            rtcp_feedback: vec![],
-        },
-        // Offered as this; in an answer the offer's number counts.
-        payload_type: kind.static_payload_type().unwrap_or(111),
     }
 }
 
@@ -445,82 +326,4 @@ async fn build(
         .build()
         .await?;
     Ok(Box::new(connection))
-}
-
-/// Hands on what the crate reports. A closed channel means that nobody listens any more: the peer is being dropped.
-#[derive(Clone)]
-struct Handler {
-    events: mpsc::UnboundedSender<PeerEvent>,
-    ice_up: Gate,
-    offer: RemoteOffer,
-}
-
-#[async_trait::async_trait]
-impl PeerConnectionEventHandler for Handler {
-    async fn on_ice_candidate(&self, event: RTCPeerConnectionIceEvent) {
-        match event.candidate.to_json() {
-            Ok(init) => {
-                let candidate = IceCandidate {
-                    candidate: init.candidate,
-                    sdp_mid: init.sdp_mid.filter(|mid| !mid.is_empty()),
-                    sdp_mline_index: init.sdp_mline_index.or(Some(0)),
-                    ..Default::default()
-                };
-                let candidate = match &*lock(&self.offer) {
-                    Some(offer) => offer.outward(candidate),
-                    None => candidate,
-                };
-                let _ = self.events.send(PeerEvent::LocalCandidate(candidate));
-            }
-            Err(error) => tracing::debug!(%error, "a local candidate has no text form"),
-        }
-    }
-
-    async fn on_ice_gathering_state_change(&self, state: RTCIceGatheringState) {
-        if state == RTCIceGatheringState::Complete {
-            let _ = self.events.send(PeerEvent::GatheringComplete);
-        }
-    }
-
-    async fn on_ice_connection_state_change(&self, state: RTCIceConnectionState) {
-        if matches!(state, RTCIceConnectionState::Connected | RTCIceConnectionState::Completed) {
-            self.ice_up.open();
-        }
-    }
-
-    async fn on_connection_state_change(&self, state: RTCPeerConnectionState) {
-        let state = match state {
-            RTCPeerConnectionState::Connected => PeerState::Connected,
-            RTCPeerConnectionState::Disconnected => PeerState::Disconnected,
-            RTCPeerConnectionState::Failed => PeerState::Failed,
-            RTCPeerConnectionState::Closed => PeerState::Closed,
-            _ => return,
-        };
-        let _ = self.events.send(PeerEvent::State(state));
-    }
-
-    async fn on_track(&self, track: Arc<dyn TrackRemote>) {
-        if track.kind().await != RtpCodecKind::Audio {
-            return;
-        }
-        let events = self.events.clone();
-        // Ends with the connection, which ends the track's events.
-        tokio::spawn(async move {
-            while let Some(event) = track.poll().await {
-                let TrackRemoteEvent::OnRtpPacket(packet) = event else { continue };
-                let rtp = ReceivedRtp {
-                    ssrc: packet.header.ssrc,
-                    payload_type: packet.header.payload_type,
-                    sequence_number: packet.header.sequence_number,
-                    timestamp: packet.header.timestamp,
-                    marker: packet.header.marker,
-                    payload: packet.payload,
-                    arrival: Instant::now(),
-                };
-                if events.send(PeerEvent::Rtp(rtp)).is_err() {
-                    break;
-                }
-            }
-        });
-    }
 }
