@@ -89,10 +89,11 @@ impl Talk {
 
     fn tick(&mut self) {
         let Self { here, there, codec, now } = self;
-        for (from, to, ssrc) in [(&mut *here, &mut *there, 1), (&mut *there, &mut *here, 2)] {
-            while let Ok(packet) = from.packets.try_recv() {
-                to.handle.push(*codec, packet.into_rtp(ssrc), *now);
-            }
+        while let Ok(packet) = here.packets.try_recv() {
+            there.handle.push(*codec, packet.into_rtp(1), *now);
+        }
+        while let Ok(packet) = there.packets.try_recv() {
+            here.handle.push(*codec, packet.into_rtp(2), *now);
         }
         assert!(here.session.tick(*now) && there.session.tick(*now));
         *now += TICK;
