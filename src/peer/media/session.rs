@@ -283,6 +283,10 @@ impl MediaSession {
     }
 }
 
+#[cfg(test)]
+#[path = "session_tests.rs"]
+mod tests;
+
 /// The owner's end of a running session. Dropping it stops the session.
 pub struct MediaHandle {
     commands: mpsc::Sender<Command>,
