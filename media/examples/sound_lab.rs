@@ -115,6 +115,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                 classic_concealment: receiver == "classic",
                 receiver: ReceiverConfig { jitter_buffer, ..ReceiverConfig::default() },
                 network: condition.network.clone(),
+                reports_every: None,
             };
             let repeated = std::sync::Arc::new(speech.repeat(condition.repeat));
             let seconds = repeated.len() as f64 / f64::from(SAMPLE_RATE) + 1.0;
