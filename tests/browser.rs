@@ -4,6 +4,7 @@
 
 mod browser_support;
 mod common;
+mod simulator_support;
 
 use browser_support::customer::Customer;
 use browser_support::{Browser, Page};
@@ -210,6 +211,115 @@ async fn video_that_the_customer_does_not_take_leaves_the_sound_as_it_was() {
     }
     page.click("hang-up").await;
     assert_eq!(customer.call_report().await.end.outcome, Outcome::Completed);
+    center.shutdown().await;
+}
+
+/// A second browser tab as the customer, whose signaling the test carries: for what the product's phone does not do.
+struct BrowserCustomer<'a> {
+    page: Page<'a>,
+    chat: simulator_support::Chat,
+}
+
+impl<'a> BrowserCustomer<'a> {
+    async fn connect(browser: &'a Browser, center: &Simulator) -> Self {
+        // Any page of an origin that is allowed a camera.
+        let page = browser.open(&format!("{}/desk", center.base_url())).await;
+        page.eval_async(
+            "globalThis.devices = await navigator.mediaDevices.getUserMedia({ audio: true, video: true });\
+             globalThis.pc = new RTCPeerConnection();\
+             pc.addTrack(devices.getAudioTracks()[0]);",
+        )
+        .await;
+        let client = simulator_support::Client::new(center, "browser");
+        let id = client.request_chat().await["chat_id"].as_str().unwrap().to_owned();
+        let mut chat = simulator_support::Chat { client, id, party: String::new(), events: Vec::new() };
+        chat.party = chat.until("chat_session_party_joined").await["party_id"].as_str().unwrap().to_owned();
+        Self { page, chat }
+    }
+
+    /// Answers the desk's next offer, with all candidates in the answer. Gives the offer's `offerVideo`.
+    async fn answer(&mut self) -> bool {
+        let offer = self.chat.until_signal("OFFER_CALL").await;
+        let body = format!(
+            "await pc.setRemoteDescription({{ type: 'offer', sdp: {} }});\
+             await pc.setLocalDescription();\
+             while (pc.iceGatheringState !== 'complete') await new Promise((r) => setTimeout(r, 20));\
+             return pc.localDescription.sdp;",
+            offer["sdp"]
+        );
+        let sdp = self.page.eval_async(&body).await;
+        self.chat.signal(json!({"type": "ANSWER_CALL", "sdp": sdp})).await;
+        offer["offerVideo"].as_bool().unwrap()
+    }
+
+    /// Renegotiates from the customer's side.
+    async fn offer(&mut self, change: &str) {
+        let body = format!("{change}; await pc.setLocalDescription(); return pc.localDescription.sdp;");
+        let sdp = self.page.eval_async(&body).await;
+        self.chat.signal(json!({"type": "OFFER_CALL", "offerVideo": true, "sdp": sdp})).await;
+        let answer = self.chat.until_signal("ANSWER_CALL").await;
+        let body = format!("await pc.setRemoteDescription({{ type: 'answer', sdp: {} }});", answer["sdp"]);
+        self.page.eval_async(&body).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn video_is_added_on_either_side_and_removed_again() {
+    let center = center().await;
+    let browser = Browser::start().await;
+    let desk = browser.desk(&center, "Ada", "tone=880&answer=auto").await;
+    let mut customer = BrowserCustomer::connect(&browser, &center).await;
+    customer.chat.signal(json!({"type": "REQUEST_CALL", "offerVideo": false})).await;
+    assert!(!customer.answer().await, "no video at first");
+    desk.shows("call-state", "connected").await;
+
+    desk.click("video").await;
+    assert!(customer.answer().await);
+    customer.page.until("pc.getReceivers().some((r) => r.track.kind === 'video' && !r.track.muted)").await;
+    desk.until("document.getElementById('local-video').videoWidth > 0").await;
+
+    customer.offer("globalThis.camera = pc.addTrack(devices.getVideoTracks()[0])").await;
+    desk.until("document.getElementById('remote-video').videoWidth > 0").await;
+    customer.offer("pc.removeTrack(camera)").await;
+    desk.until("document.getElementById('remote-video').hidden").await;
+
+    desk.click("video").await;
+    assert!(!customer.answer().await);
+    desk.until("document.getElementById('videos').hidden").await;
+    customer
+        .page
+        .until(
+            "pc.getTransceivers().every((t) => t.receiver.track.kind === 'audio' || t.currentDirection === 'inactive')",
+        )
+        .await;
+    desk.shows("call-state", "connected").await;
+    assert!(desk.hears().await.1 > -60.0, "the customer is still heard");
+    center.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_admin_api_makes_the_page_call() {
+    let center = center().await;
+    let browser = Browser::start().await;
+    let page = browser.desk(&center, "Ada", "tone=880").await;
+    let mut customer = Customer::new(&center, "Grace");
+    customer.agent_joins().await;
+    let admin = simulator_support::desk::Admin::new(&center);
+    let chat = admin.get("chats").await["chats"][0]["chat_id"].as_str().unwrap().to_owned();
+    assert_eq!(admin.order(&chat, json!({"do": "call"})).await.0, 200);
+    customer.call_is("ringing", |e| matches!(e, CallEvent::Ringing { .. })).await;
+    customer.phone.accept();
+    customer.hears_something().await;
+    assert_eq!(admin.order(&chat, json!({"do": "dial", "keys": "7"})).await.0, 200);
+    let digit = |event: &PhoneEvent| if let PhoneEvent::Digit(d) = event { Some(d.to_string()) } else { None };
+    assert_eq!(customer.until("a key", digit).await, "7");
+    // What the page measures can be read without it.
+    page.shows("stats", "Codec").await;
+    let call = admin.get(&format!("chats/{chat}")).await["chat"]["call"].clone();
+    assert_eq!((&call["state"], &call["report"]["codec"]), (&json!("up"), &json!("opus/48000")));
+    assert_eq!(admin.order(&chat, json!({"do": "hang_up"})).await.0, 200);
+    assert_eq!(customer.call_report().await.end.outcome, Outcome::Completed);
+    page.shows("call-state", "no call").await;
     center.shutdown().await;
 }
 

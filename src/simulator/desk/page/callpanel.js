@@ -261,7 +261,7 @@ export class CallPanel {
   }
 
   #ringOrNot() {
-    const rings = !this.#desk.autoAnswer() && [...this.#desk.chats.values()].some((c) => c.view.call.state === "ringing" && !c.call);
+    const rings = this.#desk.maySound && !this.#desk.autoAnswer() && [...this.#desk.chats.values()].some((c) => c.view.call.state === "ringing" && !c.call);
     if (rings && !this.#stopRing) this.#stopRing = ring();
     if (!rings && this.#stopRing) {
       this.#stopRing.then((stop) => stop());

@@ -17,6 +17,7 @@ class Desk {
   chats = new Map();
   iceServers = [];
   sound = null;
+  maySound = settings.get("ring") !== "no";
   #id = null;
   #desks = [];
   #waiting = [];
