@@ -169,7 +169,7 @@ async fn keys_are_heard_on_both_sides() {
 /// Waits until the level that the customer hears (0 to 1) is as it should be.
 async fn hears_level(customer: &Customer, fits: impl Fn(f64) -> bool) {
     let wait = async {
-        while !customer.phone.call_stats().await.is_some_and(|s| fits(s.media.receiver.audio_level.into())) {
+        while !customer.phone.call_stats().await.is_some_and(|s| fits(s.media.receiver.audio_level)) {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
@@ -227,7 +227,12 @@ impl<'a> BrowserCustomer<'a> {
         page.eval_async(
             "globalThis.devices = await navigator.mediaDevices.getUserMedia({ audio: true, video: true });\
              globalThis.pc = new RTCPeerConnection();\
-             pc.addTrack(devices.getAudioTracks()[0]);",
+             const context = new AudioContext();\
+             const out = new MediaStreamAudioDestinationNode(context);\
+             const tone = new OscillatorNode(context, { frequency: 440 });\
+             tone.connect(out);\
+             tone.start();\
+             pc.addTrack(out.stream.getAudioTracks()[0]);",
         )
         .await;
         let client = simulator_support::Client::new(center, "browser");
@@ -293,7 +298,8 @@ async fn video_is_added_on_either_side_and_removed_again() {
         )
         .await;
     desk.shows("call-state", "connected").await;
-    assert!(desk.hears().await.1 > -60.0, "the customer is still heard");
+    let (hz, level) = desk.hears().await;
+    assert!((hz - 440.0).abs() < 10.0 && level > -40.0, "{hz} Hz at {level} dBFS");
     center.shutdown().await;
 }
 

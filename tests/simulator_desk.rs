@@ -272,7 +272,7 @@ fn json_value() -> impl Strategy<Value = Value> {
 #[test]
 fn no_json_breaks_the_socket_or_the_admin_api() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let (simulator, admin, mut desk, customer) = runtime.block_on(async {
+    let (simulator, admin, desk, customer) = runtime.block_on(async {
         let simulator = for_desks().await;
         let desk = Desk::sign_in(&simulator, "Ada").await;
         let customer = waiting(&simulator, "c").await;
@@ -282,7 +282,7 @@ fn no_json_breaks_the_socket_or_the_admin_api() {
     let chat = customer.id.clone();
     let strategy = (json_value(), prop::sample::select(vec!["chats", "desks/1", "bots", "hours"]));
     let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig::with_cases(150));
-    let desk = std::cell::RefCell::new(&mut desk);
+    let desk = tokio::sync::Mutex::new(desk);
     runner
         .run(&strategy, |(mut value, path)| {
             runtime.block_on(async {
@@ -294,7 +294,7 @@ fn no_json_breaks_the_socket_or_the_admin_api() {
                 };
                 let status = admin.send(method, &path, &value).await.status();
                 assert!(!status.is_server_error(), "{status} {path} {value}");
-                let mut desk = desk.borrow_mut();
+                let mut desk = desk.lock().await;
                 desk.send_raw(&value.to_string()).await;
                 if let Value::Object(fields) = &mut value {
                     fields.insert("chat_id".into(), json!(chat));
