@@ -120,6 +120,11 @@ impl FromStr for Fault {
     }
 }
 
+/// The routes below `/admin/faults`.
+pub(super) fn router() -> axum::Router<std::sync::Arc<super::shared::Shared>> {
+    axum::Router::new()
+}
+
 /// The orders that are still open.
 #[derive(Debug, Default)]
 pub(super) struct Faults(Vec<Fault>);

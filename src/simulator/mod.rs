@@ -33,10 +33,12 @@
 //! - A call that cannot be is refused with CALL_REJECTED: `480` without an agent, `404` for a party that is not there,
 //!   `603` for a declined call, `500` when the agent's own peer cannot be made.
 
+mod admin;
 mod auth;
 mod calls;
 mod center;
 mod config;
+mod desk;
 mod error;
 mod fault;
 mod files;
