@@ -1,5 +1,6 @@
 //! The HTTP face of the center: routes, who may pass, bodies in and out.
 
+use super::admin;
 use super::auth::{self, COOKIE, ClientKey, Credentials};
 use super::error::ApiError;
 use super::fault::{ApiMethod, FaultKind};
@@ -52,7 +53,9 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
         .route(M::Configuration.path(), get(configuration))
         .route_layer(axum::middleware::from_fn_with_state(shared.clone(), check))
         .layer(DefaultBodyLimit::max(MAX_JSON_BYTES));
-    Router::new().nest(API_PATH, api).with_state(shared)
+    let inside =
+        Router::new().nest("/admin", admin::router()).layer(axum::middleware::from_fn(admin::guard::same_site));
+    Router::new().nest(API_PATH, api).merge(inside).with_state(shared)
 }
 
 /// What every request is asked first: is an error ordered for it, does it name the tenant, and who sends it?

@@ -33,6 +33,7 @@
 //! - A call that cannot be is refused with CALL_REJECTED: `480` without an agent, `404` for a party that is not there,
 //!   `603` for a declined call, `500` when the agent's own peer cannot be made.
 
+mod admin;
 mod auth;
 mod calls;
 mod center;
