@@ -1,6 +1,7 @@
 //! One chat session: its state, its events, and what of them the client has still to get.
 
 use super::auth::ClientKey;
+use super::fault::CallState;
 use super::line::Line;
 use crate::api::event::{
     CobrowsingRequested, FormShow, PartyJoined, PartyLeft, SecureFormShow, ServerFile, ServerLocation, ServerMessage,
@@ -29,6 +30,8 @@ pub(super) struct Agent {
     pub last_name: &'static str,
     pub photo: &'static [u8],
     pub line: Line,
+    /// What goes wrong in the call of the line.
+    pub call: CallState,
 }
 
 #[derive(Debug)]

@@ -8,5 +8,5 @@ use std::sync::Arc;
 
 /// The routes below `/admin`.
 pub(super) fn router() -> Router<Arc<Shared>> {
-    Router::new().nest("/faults", super::fault::router())
+    Router::new().nest("/faults", super::fault::router()).nest("/quirks", super::fault::quirks_router())
 }

@@ -1,5 +1,6 @@
 //! What the agents do: join, write, telephone, hand over, leave.
 
+use super::super::fault::{CallState, Who};
 use super::super::files::StoredFile;
 use super::super::line::{Line, LineConfig, LineOutput};
 use super::super::script::{self, Deed};
@@ -70,16 +71,21 @@ impl Center {
         };
         let line = Line::new(config, self.agents_joined * CALLS_A_LINE);
         let party_id = uuid::Uuid::new_v4().to_string();
-        session.agent = Some(Agent { party_id: party_id.clone(), first_name, last_name, photo, line });
+        session.agent =
+            Some(Agent { party_id: party_id.clone(), first_name, last_name, photo, line, call: CallState::default() });
         if session.state != SessionState::Connected {
             session.enter(SessionState::Connected, None);
         }
         session.joined(at);
         let greeting = script::greeting(first_name, session.customer_name.as_deref());
         session.say(&party_id, greeting, None, at);
-        if wishes.incoming {
+        let client = session.client.id().to_owned();
+        let who = Who { client: Some(&client), chat: Some(chat_id), agent: Some(first_name) };
+        let early = self.faults.calls_early(who);
+        if wishes.incoming || early {
             let deed = Deed::Call;
-            self.timers.set(now + INCOMING_AFTER, Timer::Agent { chat_id: chat_id.to_owned(), party_id, deed });
+            let after = if early { Duration::ZERO } else { INCOMING_AFTER };
+            self.timers.set(now + after, Timer::Agent { chat_id: chat_id.to_owned(), party_id, deed });
         }
         self.carry_out(chat_id, now);
         self.wake(chat_id);
@@ -189,7 +195,7 @@ impl Center {
             Some(_) => None,
         };
         match refusal {
-            None => self.with_line(chat_id, None, now, |line, now| line.signal(signal, now)),
+            None => self.line_signal(chat_id, signal, now),
             // The other messages belong to a call that there cannot be; to refuse them would refuse the next one.
             Some((code, reason))
                 if matches!(signal, Signal::RequestCall(_) | Signal::OfferCall(_) | Signal::AnswerCall(_)) =>
@@ -218,19 +224,13 @@ impl Center {
     }
 
     fn carry_out(&mut self, chat_id: &str, now: Duration) {
-        let at = self.at(now);
         let Some(session) = self.sessions.get_mut(chat_id) else { return };
         let Some(agent) = session.agent.as_mut() else { return };
         let outputs = agent.line.take_outputs();
         let (party_id, name) = (agent.party_id.clone(), agent.first_name);
-        let mut news = false;
         for output in outputs {
             match output {
-                LineOutput::Send(signal) => {
-                    tracing::debug!(chat_id, signal = signal.name(), "to the client");
-                    session.signal(Some(party_id.clone()), signal, at);
-                    news = true;
-                }
+                LineOutput::Send(signal) => self.post_signal(chat_id, signal, now),
                 LineOutput::StartPeer(id, role) => {
                     self.calls.insert(id, chat_id.to_owned());
                     self.actions.push(Action::StartCall(CallSpec {
@@ -252,9 +252,6 @@ impl Center {
                     self.timers.set(at, Timer::Line { chat_id, party_id, timer });
                 }
             }
-        }
-        if news {
-            self.wake(chat_id);
         }
     }
 }

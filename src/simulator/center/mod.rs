@@ -6,15 +6,17 @@
 //! Outputs: answers, and [`Action`]s to be fetched with [`Center::take_actions`] after each input.
 
 mod agents;
+mod faults;
 #[cfg(test)]
 mod tests;
 
 use super::auth::{ClientKey, Credentials};
 use super::config::SimulatorConfig;
 use super::error::ApiError;
-use super::fault::Faults;
+use super::fault::{Faults, OnWay};
 use super::files::{Files, StoredFile};
 use super::line::{CallCommand, CallEvent, CallId, LineTimer, Role};
+use super::quirks::{QuirkState, Quirks};
 use super::script::Deed;
 use super::session::{At, SCENARIO_PARTY, Session};
 use super::timers::Timers;
@@ -70,6 +72,12 @@ enum Timer {
         party_id: String,
         timer: LineTimer,
     },
+    /// A signaling message that is late.
+    Late {
+        chat_id: String,
+        party_id: String,
+        message: OnWay,
+    },
     /// Look whether the client has been silent for too long.
     Inactivity(String),
     /// The survey did not come back.
@@ -104,6 +112,7 @@ pub(super) struct Center {
     calls: HashMap<CallId, String>,
     files: Files,
     faults: Faults,
+    quirks: QuirkState,
     timers: Timers<Timer>,
     actions: Vec<Action>,
     closed: bool,
@@ -112,7 +121,8 @@ pub(super) struct Center {
 impl Center {
     pub fn new(config: Arc<SimulatorConfig>, epoch_ms: i64) -> Self {
         Self {
-            faults: Faults::new(config.faults.clone()),
+            faults: Faults::new(config.faults.clone(), config.seed),
+            quirks: QuirkState::new(config.quirks.clone()),
             config,
             epoch_ms,
             sessions: HashMap::new(),
@@ -135,6 +145,14 @@ impl Center {
 
     pub fn faults(&mut self) -> &mut Faults {
         &mut self.faults
+    }
+
+    pub fn quirks(&mut self) -> &mut QuirkState {
+        &mut self.quirks
+    }
+
+    pub fn choose_quirks(&mut self, quirks: Quirks) {
+        self.quirks = QuirkState::new(quirks);
     }
 
     fn at(&self, now: Duration) -> At {
@@ -351,6 +369,7 @@ impl Center {
                 Timer::Line { chat_id, party_id, timer } => {
                     self.with_line(&chat_id, Some(&party_id), now, |line, now| line.timer(timer, now));
                 }
+                Timer::Late { chat_id, party_id, message } => self.send_late(&chat_id, party_id, message, now),
                 Timer::Inactivity(chat_id) => self.check_silence(chat_id, now),
                 Timer::Survey { chat_id, form } => {
                     if self.sessions.get(&chat_id).is_some_and(|s| s.survey == Some(form)) {
@@ -435,6 +454,7 @@ impl Center {
             if let CallEvent::Digit(digit) = event {
                 self.heard_digit(&chat_id, digit, now);
             }
+            self.call_reported(&chat_id, id, &event, now);
             self.with_line(&chat_id, None, now, |line, now| line.peer(id, event, now));
         }
     }

@@ -17,9 +17,7 @@ type Simulator = State<Arc<Shared>>;
 
 /// The routes below `/admin/faults`.
 pub(in crate::simulator) fn router() -> Router<Arc<Shared>> {
-    Router::new()
-        .route("/", get(list).post(order).delete(clear))
-        .route("/{id}", axum::routing::delete(take_back))
+    Router::new().route("/", get(list).post(order).delete(clear)).route("/{id}", axum::routing::delete(take_back))
 }
 
 /// The routes below `/admin/quirks`.

@@ -48,6 +48,12 @@ pub(in crate::simulator) async fn disturb(
     if let Some(instead) = instead {
         return answer_instead(instead, plug, &shared).await;
     }
+    if method == ApiMethod::Poll
+        && may_be_cached(&request)
+        && let Some(answer) = chat.as_ref().and_then(|chat| shared.with(|center, _| center.quirks().cached(chat)))
+    {
+        return axum::Json(answer).into_response();
+    }
     let response = next.run(request).await;
     let response = rewrite(response, method, chat.as_deref(), &changes, &shared).await;
     if changes.is_empty() { response } else { send_badly(response, changes, plug).await }
@@ -58,6 +64,14 @@ fn chat_of(path: &str) -> Option<String> {
     let mut parts = path.strip_prefix(API_PATH)?.trim_start_matches('/').split('/');
     let chat = (parts.next()? == "chats").then(|| parts.next()).flatten()?;
     (chat != "active").then(|| percent_encoding::percent_decode_str(chat).decode_utf8_lossy().into_owned())
+}
+
+/// Whether a proxy may answer in the server's stead: the client does not forbid it, or asks as it did before.
+fn may_be_cached(request: &Request) -> bool {
+    let forbids = |value: &HeaderValue| value.to_str().is_ok_and(|v| v.contains("no-cache") || v.contains("no-store"));
+    let query = request.uri().query().unwrap_or_default();
+    let changes = url::form_urlencoded::parse(query.as_bytes()).any(|(name, _)| name != "tenantUrl");
+    !request.headers().get_all(header::CACHE_CONTROL).iter().any(forbids) || !changes
 }
 
 fn client_of(request: &Request) -> Option<String> {
@@ -107,14 +121,13 @@ async fn rewrite(
 ) -> Response {
     let has_events = matches!(method, ApiMethod::Poll | ApiMethod::SendEvents) && response.status() == StatusCode::OK;
     let quirky = !shared.with(|center, _| center.quirks().is_empty());
-    let chat = chat.filter(|chat| {
-        (has_events || quirky) && shared.with(|center, _| center.faults().touches_events(chat, changes)) || quirky
-    });
-    if !quirky && chat.is_none() {
+    let touched = |chat| has_events && shared.with(|center, _| center.faults().touches_events(chat, changes));
+    if !quirky && !chat.is_some_and(touched) {
         return response;
     }
     let (mut parts, body) = response.into_parts();
-    let is_json = parts.headers.get(header::CONTENT_TYPE).is_some_and(|ty| ty.as_bytes().starts_with(b"application/json"));
+    let is_json =
+        parts.headers.get(header::CONTENT_TYPE).is_some_and(|ty| ty.as_bytes().starts_with(b"application/json"));
     if !is_json {
         return Response::from_parts(parts, body);
     }

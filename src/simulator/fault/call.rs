@@ -4,6 +4,7 @@ use super::kind::{CallFault, RtpFault, Way};
 use super::link::Impairment;
 use super::plan::{Faults, Who};
 use crate::api::signaling::{IceCandidate, Signal};
+use crate::simulator::line::CallId;
 use serde_json::json;
 use std::time::Duration;
 
@@ -116,8 +117,6 @@ pub(in crate::simulator) struct Disturbed {
     pub media: Option<MediaPlan>,
     /// The agent ends the call so long from now.
     pub end_after: Option<Duration>,
-    /// The agent ends the call so long after it connected.
-    pub end_after_connect: Option<Duration>,
 }
 
 /// The faults of the call that an agent has now.
@@ -126,21 +125,29 @@ pub(in crate::simulator) struct CallState {
     plan: CallPlan,
     /// Nothing goes out before.
     held_until: Duration,
+    /// The agent's peer in it.
+    peer: Option<CallId>,
 }
 
 impl CallState {
-    /// A message of the agent's line to the client. One that describes a new call draws that call's faults.
-    pub fn outgoing(&mut self, faults: &mut Faults, who: Who<'_>, new: bool, signal: Signal, now: Duration) -> Disturbed {
+    /// A message of the agent's line to the client. The first that describes a peer draws that call's faults.
+    pub fn outgoing(
+        &mut self,
+        faults: &mut Faults,
+        who: Who<'_>,
+        peer: Option<CallId>,
+        signal: Signal,
+        now: Duration,
+    ) -> Disturbed {
         let mut done = Disturbed::default();
-        let begins = new && matches!(signal, Signal::OfferCall(_) | Signal::AnswerCall(_));
+        let begins = self.peer != peer && matches!(signal, Signal::OfferCall(_) | Signal::AnswerCall(_));
         if begins {
             let (plan, media) = faults.call(who);
-            *self = Self { plan, held_until: now };
+            *self = Self { plan, held_until: now, peer };
             if media != MediaPlan::default() {
                 done.media = Some(media);
             }
             done.end_after = self.plan.end_after_offer;
-            done.end_after_connect = self.plan.end_after_connect;
             if let Some(late) = self.plan.late_offer {
                 self.held_until = now + late;
             }
@@ -212,6 +219,11 @@ impl CallState {
     /// The client answered: when the agent ends the call.
     pub fn end_after_answer(&self) -> Option<Duration> {
         self.plan.end_after_answer
+    }
+
+    /// The call is connected: when the agent ends it.
+    pub fn end_after_connect(&self) -> Option<Duration> {
+        self.plan.end_after_connect
     }
 }
 

@@ -24,9 +24,9 @@ pub use plan::Ordered;
 
 pub(super) use admin::{quirks_router, router};
 pub(super) use answer::disturb;
-pub(super) use call::{CallState, Disturbed, OnWay};
+pub(super) use call::{CallState, Disturbed, MediaPlan, OnWay};
 pub(super) use connection::{Listener, Plug};
-pub(super) use link::{Impairment, impair};
+pub(super) use link::impair;
 pub(super) use plan::{Faults, Who};
 
 /// One order of a fault.

@@ -127,13 +127,8 @@ pub(in crate::simulator) struct Faults {
 
 impl Faults {
     pub fn new(faults: Vec<Fault>, seed: u64) -> Self {
-        let mut all = Self {
-            seed,
-            orders: Vec::new(),
-            count: 0,
-            carried: HashMap::new(),
-            rng: StdRng::seed_from_u64(seed),
-        };
+        let mut all =
+            Self { seed, orders: Vec::new(), count: 0, carried: HashMap::new(), rng: StdRng::seed_from_u64(seed) };
         for fault in faults {
             all.add(fault);
         }
@@ -171,7 +166,8 @@ impl Faults {
     }
 
     pub fn list(&self) -> Vec<Ordered> {
-        let ordered = |o: &Order| Ordered { id: o.id, spec: o.fault.to_string(), struck: o.struck, fault: o.fault.clone() };
+        let ordered =
+            |o: &Order| Ordered { id: o.id, spec: o.fault.to_string(), struck: o.struck, fault: o.fault.clone() };
         self.orders.iter().map(ordered).collect()
     }
 

@@ -1,6 +1,8 @@
 //! How faults are written: in a line for flags, as an object for JSON.
 
-use super::kind::{CallFault, FaultKind, HttpFault, MediaFault, RtpFault, Span, Way, parse_loss, parse_share, parse_time};
+use super::kind::{
+    CallFault, FaultKind, HttpFault, MediaFault, RtpFault, Span, Way, parse_loss, parse_share, parse_time,
+};
 use super::{Fault, When};
 use crate::api::ErrorCode;
 use chatphone_media::lab::Loss;
@@ -88,15 +90,8 @@ impl TryFrom<Fields> for Fault {
         if every == 0 {
             return Err("every=0 is no rhythm".into());
         }
-        let when = When {
-            count,
-            rate,
-            after: f.after.unwrap_or(0),
-            every,
-            client: f.client,
-            chat: f.chat,
-            agent: f.agent,
-        };
+        let when =
+            When { count, rate, after: f.after.unwrap_or(0), every, client: f.client, chat: f.chat, agent: f.agent };
         Ok(Self { kind, when })
     }
 }

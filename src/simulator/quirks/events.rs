@@ -138,7 +138,7 @@ fn time(dice: Dice<'_>, fields: &mut Object) {
     let is_seconds = at < SECONDS_BELOW;
     let at = match dice.one_of(&[Quirk::TimeSeconds, Quirk::TimeMillis, Quirk::TimeMissing]) {
         Some(Quirk::TimeSeconds) if !is_seconds => at / 1000,
-        Some(Quirk::TimeMillis) if is_seconds => at * 1000,
+        Some(Quirk::TimeMillis) if is_seconds => at.saturating_mul(1000),
         Some(Quirk::TimeMissing) => {
             fields.shift_remove("timestamp");
             return;
@@ -160,7 +160,7 @@ fn message_id(dice: Dice<'_>, fields: &mut Object) {
             let wide = u128::from(id_hash) << 64 | u128::from(id_hash.rotate_left(17));
             uuid::Builder::from_random_bytes(wide.to_be_bytes()).into_uuid().to_string()
         }
-        Some(_) => (number.unwrap_or(id_hash >> 40) * 2).to_string(),
+        Some(_) => number.unwrap_or(id_hash >> 40).saturating_mul(2).to_string(),
         None => return,
     };
     fields.insert("msg_id".into(), other.into());

@@ -55,7 +55,9 @@ impl QuirkState {
             ApiMethod::Poll | ApiMethod::SendEvents | ApiMethod::History => {
                 let Some(Value::Array(list)) = answer.get_mut("events") else { return };
                 let idle = method == ApiMethod::Poll && list.is_empty();
-                if let Some(chat) = chat.filter(|_| method != ApiMethod::History && self.quirks.has(Quirk::RepeatedEvents)) {
+                if let Some(chat) =
+                    chat.filter(|_| method != ApiMethod::History && self.quirks.has(Quirk::RepeatedEvents))
+                {
                     let before = keep(&mut self.last, chat, list.clone());
                     list.extend(before.unwrap_or_default());
                 }
@@ -64,7 +66,8 @@ impl QuirkState {
                 } else {
                     events::rewrite(&self.quirks, list);
                 }
-                if let Some(chat) = chat.filter(|_| method == ApiMethod::Poll && self.quirks.has(Quirk::CachedPolls)) {
+                let caches = method == ApiMethod::Poll && status.is_success() && answer.is_object();
+                if let Some(chat) = chat.filter(|_| caches && self.quirks.has(Quirk::CachedPolls)) {
                     keep(&mut self.cached, chat, answer.clone());
                 }
             }
@@ -151,4 +154,3 @@ pub(super) fn hash(value: &Value) -> u64 {
     value.to_string().hash(&mut hasher);
     hasher.finish()
 }
-
