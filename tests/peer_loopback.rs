@@ -48,6 +48,16 @@ async fn pair(offerer: &[CodecKind], answerer: &[CodecKind]) -> ((AudioPeer, Eve
 }
 
 async fn talk(clock: &MediaClock, peer: &AudioPeer, hz: f32) -> MediaHandle {
+    talk_over(clock, peer, hz, |_| true).await
+}
+
+/// Sends a tone of which only these packets, by sequence number, get away.
+async fn talk_over(
+    clock: &MediaClock,
+    peer: &AudioPeer,
+    hz: f32,
+    gets_away: impl Fn(u16) -> bool + Send + 'static,
+) -> MediaHandle {
     let codec = peer.negotiated_codecs().await.sending().unwrap();
     let (packets_tx, mut packets) = unbounded_channel();
     let parts = MediaParts::new(Box::new(Tone::new(hz)), Box::new(Null));
@@ -56,6 +66,9 @@ async fn talk(clock: &MediaClock, peer: &AudioPeer, hz: f32) -> MediaHandle {
     let writer = peer.rtp_writer();
     tokio::spawn(async move {
         while let Some(p) = packets.recv().await {
+            if !gets_away(p.sequence_number) {
+                continue;
+            }
             writer.write(codec.payload_type, p.sequence_number, p.timestamp, p.marker, p.payload).await;
         }
     });
@@ -100,6 +113,35 @@ async fn sound_goes_both_ways_and_the_far_end_reports_on_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_sent_follows_the_loss_that_the_far_end_reports() {
+    let ((a, mut a_events), (b, _b_events)) = pair(&[CodecKind::Opus], &[CodecKind::Opus]).await;
+    let clock = MediaClock::start().unwrap();
+    let from_a = talk_over(&clock, &a, 440.0, |number| number % 5 != 0).await;
+    let mut stats = from_a.stats();
+    let before = stats.borrow_and_update().sender;
+    let followed = async {
+        loop {
+            tokio::select! {
+                event = a_events.recv() => if let PeerEvent::RemoteReport(report) = event.unwrap() {
+                    println!("{report:?}");
+                    from_a.report(report);
+                },
+                _ = stats.changed() => {
+                    let now = stats.borrow_and_update().sender;
+                    if now.dred_ms > 0 {
+                        return now;
+                    }
+                }
+            }
+        }
+    };
+    let now = timeout(Duration::from_secs(20), followed).await.expect("deep redundancy is sent within 20 s");
+    assert!(before.dred_ms == 0 && now.target_bitrate > before.target_bitrate && now.expected_loss >= 20, "{now:?}");
+    a.close().await;
+    b.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn video_that_is_offered_is_answered_with_audio_alone() {
     let offer = include_str!("offers/chromium-audio-video.sdp").replace('\n', "\r\n");
     assert!(has_active_video(&offer));
@@ -126,4 +168,114 @@ async fn a_far_end_that_has_one_codec_alone_gets_that_one() {
         a.close().await;
         b.close().await;
     }
+}
+
+/// Connects two peers, the offer going through `rewrite` on its way.
+async fn connect_with_offer(rewrite: impl Fn(String) -> String) {
+    let (a, mut a_events) = AudioPeer::new(config(&CodecKind::ALL)).await.unwrap();
+    let (b, mut b_events) = AudioPeer::new(config(&CodecKind::ALL)).await.unwrap();
+    let offer = rewrite(a.create_offer().await.unwrap());
+    let answer = b.accept_offer(&offer).await.unwrap();
+    a.accept_answer(&answer).await.unwrap_or_else(|e| panic!("{e}:\n{answer}"));
+    timeout(Duration::from_secs(10), async {
+        tokio::join!(connected(&mut a_events, &b), connected(&mut b_events, &a));
+    })
+    .await
+    .unwrap_or_else(|_| panic!("not connected after 10 s with\n{offer}\n{answer}"));
+    a.close().await;
+    b.close().await;
+}
+
+fn without(sdp: &str, prefixes: &[&str]) -> String {
+    sdp.lines().filter(|l| !prefixes.iter().any(|p| l.starts_with(p))).map(|l| format!("{l}\r\n")).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_far_end_that_neither_names_nor_bundles_its_section_connects() {
+    connect_with_offer(|offer| without(&offer, &["a=mid", "a=group"])).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_far_end_that_is_the_dtls_client_connects() {
+    connect_with_offer(|offer| offer.replace("a=setup:actpass", "a=setup:active")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_far_end_that_is_the_dtls_server_connects() {
+    connect_with_offer(|offer| offer.replace("a=setup:actpass", "a=setup:passive")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_far_end_that_does_not_trickle_connects() {
+    let (a, mut a_events) = AudioPeer::new(config(&CodecKind::ALL)).await.unwrap();
+    let (b, mut b_events) = AudioPeer::new(config(&CodecKind::ALL)).await.unwrap();
+    let mut offer = a.create_offer().await.unwrap();
+    loop {
+        match a_events.recv().await.unwrap() {
+            PeerEvent::LocalCandidate(candidate) => offer.push_str(&format!("a={}\r\n", candidate.candidate)),
+            PeerEvent::GatheringComplete => break,
+            _ => {}
+        }
+    }
+    offer.push_str("a=end-of-candidates\r\n");
+    assert!(offer.contains("a=candidate:"), "{offer}");
+    // Nor does it take any: its candidates alone must do.
+    a.accept_answer(&b.accept_offer(&offer).await.unwrap()).await.unwrap();
+    timeout(Duration::from_secs(10), async {
+        tokio::join!(until_connected(&mut a_events), until_connected(&mut b_events));
+    })
+    .await
+    .expect("connected within 10 s");
+}
+
+async fn until_connected(events: &mut Events) {
+    while let Some(event) = events.recv().await {
+        if event == PeerEvent::State(PeerState::Connected) {
+            return;
+        }
+    }
+}
+
+/// What a lite agent's handler tells.
+#[derive(Clone)]
+struct Gathered(tokio::sync::mpsc::UnboundedSender<()>);
+
+#[async_trait::async_trait]
+impl webrtc::peer_connection::PeerConnectionEventHandler for Gathered {
+    async fn on_ice_gathering_state_change(&self, state: webrtc::peer_connection::RTCIceGatheringState) {
+        if state == webrtc::peer_connection::RTCIceGatheringState::Complete {
+            let _ = self.0.send(());
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_ice_lite_server_is_connected_to() {
+    use webrtc::peer_connection::{
+        MediaEngine, PeerConnection, PeerConnectionBuilder, RTCSessionDescription, SettingEngineBuilder,
+    };
+    let mut media = MediaEngine::default();
+    media.register_default_codecs().unwrap();
+    let (done, mut gathered) = unbounded_channel();
+    let lite = PeerConnectionBuilder::new()
+        .with_media_engine(media)
+        .with_setting_engine(SettingEngineBuilder::new().with_lite(true).with_include_loopback_candidate(true).build())
+        .with_handler(std::sync::Arc::new(Gathered(done)))
+        .with_udp_addrs(vec!["127.0.0.1:0".parse::<std::net::SocketAddr>().unwrap()])
+        .build()
+        .await
+        .unwrap();
+    lite.add_transceiver_from_kind(rtc::rtp_transceiver::rtp_sender::RtpCodecKind::Audio, None).await.unwrap();
+    let offer = lite.create_offer(None).await.unwrap();
+    lite.set_local_description(offer).await.unwrap();
+    gathered.recv().await.unwrap();
+    let offer = lite.local_description().await.unwrap().sdp;
+    assert!(offer.contains("a=ice-lite") && offer.contains("a=candidate"), "{offer}");
+
+    let (peer, mut events) = AudioPeer::new(config(&CodecKind::ALL)).await.unwrap();
+    let answer = peer.accept_offer(&offer).await.unwrap();
+    lite.set_remote_description(RTCSessionDescription::answer(answer).unwrap()).await.unwrap();
+    timeout(Duration::from_secs(10), until_connected(&mut events)).await.expect("connected within 10 s");
+    peer.close().await;
+    lite.close().await.unwrap();
 }

@@ -33,6 +33,8 @@ struct Phone {
     sound: Option<(Box<dyn Source>, Listener)>,
     media: Option<MediaHandle>,
     clock: MediaClock,
+    /// The agent is reached over a way that loses sound, and over no other.
+    lossy: bool,
 }
 
 /// A sink that hands on what it hears.
@@ -79,7 +81,7 @@ impl Phone {
         let (peer, events) = new_peer().await;
         let (heard_tx, heard) = mpsc::unbounded_channel();
         let sound = Some((Box::new(source) as Box<dyn Source>, Listener(heard_tx)));
-        Self { chat, news, peer, events, heard, sound, media: None, clock: MediaClock::start().unwrap() }
+        Self { chat, news, peer, events, heard, sound, media: None, clock: MediaClock::start().unwrap(), lossy: false }
     }
 
     async fn signal(&mut self, data: Value) {
@@ -101,7 +103,7 @@ impl Phone {
                     return event["data"].clone();
                 }
                 let candidate: IceCandidate = serde_json::from_value(event["data"].clone()).unwrap();
-                let _ = self.peer.add_candidate(&candidate).await;
+                self.add_candidate(candidate).await;
             }
         };
         tokio::time::timeout(LONG, wait).await.expect("a signaling message")
@@ -133,7 +135,7 @@ impl Phone {
             loop {
                 tokio::select! {
                     event = self.events.recv() => match event.unwrap() {
-                        PeerEvent::LocalCandidate(candidate) => {
+                        PeerEvent::LocalCandidate(candidate) if !self.lossy => {
                             let mut data = serde_json::to_value(candidate).unwrap();
                             data["type"] = "ICE_CANDIDATE".into();
                             self.chat.signal(data).await;
@@ -146,7 +148,7 @@ impl Phone {
                         let event = event.unwrap();
                         if event["data"]["type"] == "ICE_CANDIDATE" {
                             let candidate: IceCandidate = serde_json::from_value(event["data"].clone()).unwrap();
-                            self.peer.add_candidate(&candidate).await.unwrap();
+                            self.add_candidate(candidate).await;
                         } else {
                             self.chat.events.push(event);
                         }
@@ -156,6 +158,16 @@ impl Phone {
         };
         tokio::time::timeout(LONG, wait).await.expect("a connection");
         self.start_sound().await;
+    }
+
+    async fn add_candidate(&self, mut candidate: IceCandidate) {
+        if self.lossy {
+            // candidate:FOUNDATION COMPONENT TRANSPORT PRIORITY ADDRESS PORT …
+            let mut words: Vec<_> = candidate.candidate.split(' ').map(str::to_owned).collect();
+            words[5] = lossy::lossy_way(words[5].parse().unwrap()).await.to_string();
+            candidate.candidate = words.join(" ");
+        }
+        self.peer.add_candidate(&candidate).await.unwrap();
     }
 
     async fn start_sound(&mut self) {
@@ -209,6 +221,34 @@ async fn an_agent_with_a_tone_is_heard() {
     let mut phone = Phone::new(&Client::new(&simulator, "c"), Silence).await;
     phone.call().await;
     phone.hear_tone(440.0).await;
+    simulator.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_agent_whose_packets_are_lost_repeats_them_in_those_that_follow() {
+    let dir = tempfile::tempdir().unwrap();
+    let speech = dir.path().join("speech.wav");
+    std::fs::write(&speech, chatphone_media::samples::AGENT.wav).unwrap();
+    let simulator = start(|c| c.agent.sound = AgentSound::Play(speech)).await;
+    let mut phone = Phone::new(&Client::new(&simulator, "c"), Silence).await;
+    phone.lossy = true;
+    phone.call().await;
+    let restored = async {
+        let media = phone.media.as_ref().unwrap();
+        loop {
+            if let PeerEvent::Rtp(p) = phone.events.recv().await.unwrap() {
+                let arrival = p.arrival;
+                media.push(CodecKind::Opus, p.into_packet(), arrival);
+            }
+            // Runs of two are beyond the in-band copy: that is deep redundancy, which is off until loss is reported.
+            let heard = media.stats().borrow().receiver;
+            if heard.dred_packets_received >= 5 {
+                return heard;
+            }
+        }
+    };
+    let heard = tokio::time::timeout(LONG, restored).await.expect("deep redundancy");
+    assert!(heard.packets_lost > 20, "{heard:?}");
     simulator.shutdown().await;
 }
 

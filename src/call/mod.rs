@@ -4,7 +4,6 @@
 //! A driver around it owns the clock, the chat's send queue and the WebRTC peer.
 
 mod driver;
-mod loss;
 pub mod machine;
 mod peer;
 mod ringer;

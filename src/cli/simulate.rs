@@ -8,6 +8,7 @@ use crate::simulator::{
     RtpFault, Simulator, SimulatorConfig, Way, When, parse_ice_server, parse_loss, parse_parameter,
 };
 use anyhow::Context;
+use chatphone_media::audio::codec::CodecKind;
 use chatphone_media::lab::Loss;
 use clap::Args;
 use std::io::Write;
@@ -30,6 +31,10 @@ pub struct SimulateArgs {
     /// or silence.
     #[arg(long, value_name = "SOUND", default_value = "echo", help_heading = "Agents")]
     pub agent: AgentSound,
+
+    /// The codecs that the agents have, best first, separated by commas: opus, G722, PCMU, PCMA. Without it all of them.
+    #[arg(long, value_name = "CODEC,…", value_delimiter = ',', help_heading = "Agents")]
+    pub codecs: Vec<CodecKind>,
 
     /// Keep a WAV file of what each agent hears in each call in this folder.
     #[arg(long, value_name = "DIR", help_heading = "Agents")]
@@ -178,6 +183,7 @@ impl From<SimulateArgs> for SimulatorConfig {
             agents: if args.no_agent { Some(0) } else { args.agents },
             agent: AgentConfig {
                 sound: args.agent,
+                codecs: if args.codecs.is_empty() { CodecKind::ALL.to_vec() } else { args.codecs },
                 record_dir: args.record,
                 join_after: args.join_after,
                 reply_after: args.reply_after,
@@ -261,6 +267,8 @@ mod tests {
             "127.0.0.1:0",
             "--agent",
             "tone:440",
+            "--codecs",
+            "g722,pcma",
             "--no-agent",
             "--hold",
             "2s",
@@ -292,6 +300,7 @@ mod tests {
         let faults: Vec<_> = c.faults.iter().map(Fault::to_string).collect();
         assert_eq!(faults, ["poll:5000:3", "media:loss=5%x3:*", "media:jitter=30ms:*"]);
         assert_eq!((c.agents, c.hours, c.hold), (Some(0), Hours::Closed, Duration::from_secs(2)));
+        assert_eq!(c.agent.codecs, [CodecKind::G722, CodecKind::Pcma]);
         assert_eq!((c.ice_servers.len(), c.faults.len(), c.parameters.len()), (2, 3, 1));
         assert_eq!(c.agent.hang_up_after, Some(Duration::from_millis(1500)));
         assert_eq!(c.agent.reject.unwrap().reason, "busy");

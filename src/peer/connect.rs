@@ -1,9 +1,11 @@
+use super::codecs::{NegotiatedCodecs, all_codecs, codec_parameters};
 use super::early::{Gate, HoldingRuntime};
 use super::error::PeerError;
-use super::event::{PeerEvent, PeerState, ReceivedRtp};
+use super::event::PeerEvent;
+use super::handler::{Handler, RemoteOffer, lock};
 use super::network::LocalNetwork;
 use super::rtcp::{RemoteReport, RtcpTap};
-use super::sdp;
+use super::sdp::{self, DtlsRole, Sections};
 use super::stats::PeerStats;
 use crate::api::signaling::IceCandidate;
 use crate::api::types::{IceServer, one_line};
@@ -12,20 +14,16 @@ use chatphone_media::audio::codec::CodecKind;
 use rtc::ice::mdns::MulticastDnsMode;
 use rtc::interceptor::Slot;
 use rtc::media_stream::MediaStreamTrack;
-use rtc::rtp_transceiver::rtp_sender::{
-    RTCRtpCodec, RTCRtpCodecParameters, RTCRtpCodingParameters, RTCRtpEncodingParameters, RtpCodecKind,
-};
-use std::sync::Arc;
+use rtc::rtp_transceiver::rtp_sender::{RTCRtpCodingParameters, RTCRtpEncodingParameters, RtpCodecKind};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
 use webrtc::media_stream::track_local::TrackLocal;
 use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
-use webrtc::media_stream::track_remote::{TrackRemote, TrackRemoteEvent};
 use webrtc::peer_connection::{
-    MediaEngine, PeerConnection, PeerConnectionBuilder, PeerConnectionEventHandler, RTCConfigurationBuilder,
-    RTCIceCandidateInit, RTCIceConnectionState, RTCIceGatheringState, RTCIceServer, RTCIceTransportPolicy,
-    RTCPeerConnectionIceEvent, RTCPeerConnectionState, RTCSessionDescription, Registry, SettingEngineBuilder,
-    StatsSelector, register_default_interceptors,
+    MediaEngine, PeerConnection, PeerConnectionBuilder, RTCConfigurationBuilder, RTCIceCandidateInit, RTCIceServer,
+    RTCIceTransportPolicy, RTCSessionDescription, Registry, SettingEngineBuilder, StatsSelector,
+    register_default_interceptors,
 };
 use webrtc::rtp_transceiver::RtpSender;
 
@@ -54,47 +52,6 @@ pub struct PeerConfig {
     pub codecs: Vec<CodecKind>,
 }
 
-/// The codec both sides agreed on, with the payload type the far end expects.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct NegotiatedCodec {
-    /// The codec.
-    pub kind: CodecKind,
-    /// Its payload type in what we send.
-    pub payload_type: u8,
-}
-
-/// The codecs both sides agreed on, best first.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct NegotiatedCodecs {
-    audio: Vec<NegotiatedCodec>,
-    /// Payload type and clock rate of telephone events.
-    events: Vec<(u8, u32)>,
-}
-
-impl NegotiatedCodecs {
-    /// The one to send with.
-    pub fn sending(&self) -> Option<NegotiatedCodec> {
-        self.audio.first().copied()
-    }
-
-    /// What an incoming payload type means. The far end may send with any codec of the answer, and change at any time.
-    pub fn kind_of(&self, payload_type: u8) -> Option<CodecKind> {
-        self.audio.iter().find(|c| c.payload_type == payload_type).map(|c| c.kind)
-    }
-
-    /// Payload type and clock rate to send telephone events (RFC 4733) with: if possible they share the clock of the
-    /// sound they interrupt.
-    pub fn sending_events(&self) -> Option<(u8, u32)> {
-        let rate = self.sending()?.kind.clock_rate();
-        self.events.iter().find(|(_, r)| *r == rate).or(self.events.first()).copied()
-    }
-
-    /// Whether an incoming payload type is a telephone event.
-    pub fn is_event(&self, payload_type: u8) -> bool {
-        self.events.iter().any(|(p, _)| *p == payload_type)
-    }
-}
-
 /// One audio peer. Dropping it without [`AudioPeer::close`] stops it too, only later.
 pub struct AudioPeer {
     connection: Box<dyn PeerConnection>,
@@ -103,6 +60,13 @@ pub struct AudioPeer {
     ssrc: u32,
     codecs: Vec<CodecKind>,
     reports: watch::Receiver<Option<RemoteReport>>,
+    offer: RemoteOffer,
+    dtls_role: Mutex<Option<DtlsRole>>,
+}
+
+/// The role that the crate's answer says it takes.
+fn written(answer: &str) -> DtlsRole {
+    if answer.contains("a=setup:passive") { DtlsRole::Passive } else { DtlsRole::Active }
 }
 
 impl AudioPeer {
@@ -113,15 +77,18 @@ impl AudioPeer {
     pub async fn new(config: PeerConfig) -> Result<(Self, mpsc::UnboundedReceiver<PeerEvent>), PeerError> {
         let (events_tx, events) = mpsc::unbounded_channel();
         let (reports_tx, reports) = watch::channel(None);
+        let ssrc = rand::random::<u32>().max(1);
         let mut last = String::new();
         for attempt in 0..config.network.attempts() {
             let Some(addresses) = config.network.socket_addresses(attempt) else { break };
             // Without a route for multicast the mDNS socket cannot be made, and with it the peer.
             for mdns in [MulticastDnsMode::QueryOnly, MulticastDnsMode::Disabled] {
-                let handler = Handler { events: events_tx.clone(), ice_up: Gate::default() };
-                match build(&config, addresses.clone(), mdns, handler, reports_tx.clone()).await {
+                let offer = RemoteOffer::default();
+                let handler = Handler { events: events_tx.clone(), ice_up: Gate::default(), offer: Arc::clone(&offer) };
+                let tap = RtcpTap::new(ssrc, events_tx.clone(), reports_tx.clone());
+                match build(&config, addresses.clone(), mdns, handler, tap).await {
                     Ok(connection) => {
-                        let peer = Self::with_track(connection, config.codecs, reports).await?;
+                        let peer = Self::with_track(connection, ssrc, config.codecs, reports, offer).await?;
                         return Ok((peer, events));
                     }
                     Err(e) => last = e.to_string(),
@@ -136,10 +103,11 @@ impl AudioPeer {
 
     async fn with_track(
         connection: Box<dyn PeerConnection>,
+        ssrc: u32,
         codecs: Vec<CodecKind>,
         reports: watch::Receiver<Option<RemoteReport>>,
+        offer: RemoteOffer,
     ) -> Result<Self, PeerError> {
-        let ssrc = rand::random::<u32>().max(1);
         let coding = |kind: &CodecKind| RTCRtpEncodingParameters {
             rtp_coding_parameters: RTCRtpCodingParameters { ssrc: Some(ssrc), ..Default::default() },
             codec: codec_parameters(*kind).rtp_codec,
@@ -165,7 +133,7 @@ impl AudioPeer {
                 tracing::debug!(%error, "codec preferences were not taken");
             }
         }
-        Ok(Self { connection, sender, track, ssrc, codecs, reports })
+        Ok(Self { connection, sender, track, ssrc, codecs, reports, offer, dtls_role: Mutex::default() })
     }
 
     /// Makes an offer and starts gathering.
@@ -188,11 +156,17 @@ impl AudioPeer {
         sdp::validate_offer(offer, &self.codecs)?;
         let remote = |e: webrtc::error::Error| PeerError::RemoteDescription(e.to_string());
         let local = |e: webrtc::error::Error| PeerError::LocalDescription(e.to_string());
-        let offer = sdp::with_one_event_format(offer, &self.codecs);
+        let sections = Sections::of(offer).ok_or_else(sdp::no_audio)?;
+        let offer = sdp::with_one_format_each(&sections.reduced(), &self.codecs);
         let description = RTCSessionDescription::offer(offer).map_err(remote)?;
         self.connection.set_remote_description(description).await.map_err(remote)?;
         let answer = self.connection.create_answer(None).await.map_err(local)?;
-        let sdp = answer.sdp.clone();
+        // A role that was decided stays for as long as the connection (RFC 8842, 5.5).
+        let role =
+            *lock(&self.dtls_role).get_or_insert_with(|| sections.our_role().unwrap_or_else(|| written(&answer.sdp)));
+        let sdp = sections.answer(&answer.sdp, Some(role));
+        // Known before the first candidate is gathered.
+        *lock(&self.offer) = Some(sections);
         self.connection.set_local_description(answer).await.map_err(local)?;
         Ok(sdp)
     }
@@ -204,8 +178,11 @@ impl AudioPeer {
     pub async fn accept_answer(&self, answer: &str) -> Result<(), PeerError> {
         sdp::validate_offer(answer, &self.codecs)?;
         let remote = |e: webrtc::error::Error| PeerError::RemoteDescription(e.to_string());
-        let description = RTCSessionDescription::answer(answer.to_owned()).map_err(remote)?;
-        self.connection.set_remote_description(description).await.map_err(remote)
+        let sections = Sections::of(answer).ok_or_else(sdp::no_audio)?;
+        let description = RTCSessionDescription::answer(sections.reduced()).map_err(remote)?;
+        self.connection.set_remote_description(description).await.map_err(remote)?;
+        lock(&self.dtls_role).get_or_insert(sections.our_role().unwrap_or(DtlsRole::Passive));
+        Ok(())
     }
 
     /// Takes a candidate of the far end. To be called after its description was set. An empty one ends the list.
@@ -216,8 +193,16 @@ impl AudioPeer {
         if candidate.candidate.trim().is_empty() {
             return Ok(());
         }
+        let known = match &*lock(&self.offer) {
+            Some(offer) => offer.inward(candidate),
+            None => Some(candidate.clone()),
+        };
+        let Some(candidate) = known else {
+            tracing::debug!("a candidate for another section is passed over");
+            return Ok(());
+        };
         let init = RTCIceCandidateInit {
-            candidate: candidate.candidate.clone(),
+            candidate: candidate.candidate,
             sdp_mid: candidate.sdp_mid.clone(),
             // A candidate that names no section belongs to the first, which BUNDLE uses for all (RFC 8843).
             sdp_mline_index: candidate.sdp_mline_index.or(candidate.sdp_mid.is_none().then_some(0)),
@@ -229,16 +214,7 @@ impl AudioPeer {
     /// What both sides have, in our order of preference. Empty before a negotiation ended.
     pub async fn negotiated_codecs(&self) -> NegotiatedCodecs {
         let Ok(parameters) = self.sender.get_parameters().await else { return NegotiatedCodecs::default() };
-        let agreed = parameters.rtp_parameters.codecs;
-        let audio = self.codecs.iter().filter_map(|kind| {
-            let codec = agreed.iter().find(|c| is_named(&c.rtp_codec.mime_type, kind.name()))?;
-            Some(NegotiatedCodec { kind: *kind, payload_type: codec.payload_type })
-        });
-        let events = agreed.iter().filter(|c| is_named(&c.rtp_codec.mime_type, TELEPHONE_EVENT));
-        NegotiatedCodecs {
-            audio: audio.collect(),
-            events: events.map(|c| (c.payload_type, c.rtp_codec.clock_rate)).collect(),
-        }
+        NegotiatedCodecs::of(&parameters.rtp_parameters.codecs, &self.codecs)
     }
 
     /// A handle that sends RTP on this peer's stream.
@@ -289,44 +265,6 @@ impl RtpWriter {
     }
 }
 
-/// The encoding name of telephone events.
-const TELEPHONE_EVENT: &str = "telephone-event";
-
-fn is_named(mime_type: &str, encoding: &str) -> bool {
-    mime_type.split_once('/').is_some_and(|(_, name)| name.eq_ignore_ascii_case(encoding))
-}
-
-/// The codecs, best first, and telephone events at the clock rate of the best: the crate tells codecs apart by their name
-/// alone, so there can be one.
-fn all_codecs(kinds: &[CodecKind]) -> Vec<RTCRtpCodecParameters> {
-    let events = kinds.first().map(|kind| kind.clock_rate()).map(|clock_rate| RTCRtpCodecParameters {
-        rtp_codec: RTCRtpCodec {
-            mime_type: format!("audio/{TELEPHONE_EVENT}"),
-            clock_rate,
-            channels: 0,
-            sdp_fmtp_line: "0-15".into(),
-            rtcp_feedback: vec![],
-        },
-        payload_type: if clock_rate == 8000 { 126 } else { 110 },
-    });
-    kinds.iter().map(|kind| codec_parameters(*kind)).chain(events).collect()
-}
-
-fn codec_parameters(kind: CodecKind) -> RTCRtpCodecParameters {
-    RTCRtpCodecParameters {
-        rtp_codec: RTCRtpCodec {
-            mime_type: format!("audio/{}", kind.name()),
-            clock_rate: kind.clock_rate(),
-            // The crate writes the channel count into the rtpmap where it is not 0; RFC 3551 leaves 1 out.
-            channels: if kind.channels() == 1 { 0 } else { kind.channels() },
-            sdp_fmtp_line: if kind == CodecKind::Opus { "minptime=10;useinbandfec=1".into() } else { String::new() },
-            rtcp_feedback: vec![],
-        },
-        // Offered as this; in an answer the offer's number counts.
-        payload_type: kind.static_payload_type().unwrap_or(111),
-    }
-}
-
 /// The servers, each with one address.
 fn each_ice_server(servers: &[IceServer]) -> impl Iterator<Item = RTCIceServer> {
     servers.iter().flat_map(|server| {
@@ -353,13 +291,12 @@ async fn build(
     addresses: Vec<std::net::SocketAddr>,
     mdns: MulticastDnsMode,
     handler: Handler,
-    reports: watch::Sender<Option<RemoteReport>>,
+    tap: RtcpTap,
 ) -> Result<Box<dyn PeerConnection>, webrtc::error::Error> {
     let mut media = MediaEngine::default();
     for codec in all_codecs(&config.codecs) {
         media.register_codec(codec, RtpCodecKind::Audio)?;
     }
-    let tap = RtcpTap::new(handler.events.clone(), reports);
     let registry = register_default_interceptors(Registry::new(), &mut media)?.with(Slot::from(RtcpTap::SLOT), tap);
     let settings = SettingEngineBuilder::new()
         .with_ice_connection_attempts(Some(ICE_CHECK_INTERVAL), Some(ICE_CHECKS))
@@ -389,76 +326,4 @@ async fn build(
         .build()
         .await?;
     Ok(Box::new(connection))
-}
-
-/// Hands on what the crate reports. A closed channel means that nobody listens any more: the peer is being dropped.
-#[derive(Clone)]
-struct Handler {
-    events: mpsc::UnboundedSender<PeerEvent>,
-    ice_up: Gate,
-}
-
-#[async_trait::async_trait]
-impl PeerConnectionEventHandler for Handler {
-    async fn on_ice_candidate(&self, event: RTCPeerConnectionIceEvent) {
-        match event.candidate.to_json() {
-            Ok(init) => {
-                let _ = self.events.send(PeerEvent::LocalCandidate(IceCandidate {
-                    candidate: init.candidate,
-                    sdp_mid: init.sdp_mid.filter(|mid| !mid.is_empty()),
-                    sdp_mline_index: init.sdp_mline_index.or(Some(0)),
-                    ..Default::default()
-                }));
-            }
-            Err(error) => tracing::debug!(%error, "a local candidate has no text form"),
-        }
-    }
-
-    async fn on_ice_gathering_state_change(&self, state: RTCIceGatheringState) {
-        if state == RTCIceGatheringState::Complete {
-            let _ = self.events.send(PeerEvent::GatheringComplete);
-        }
-    }
-
-    async fn on_ice_connection_state_change(&self, state: RTCIceConnectionState) {
-        if matches!(state, RTCIceConnectionState::Connected | RTCIceConnectionState::Completed) {
-            self.ice_up.open();
-        }
-    }
-
-    async fn on_connection_state_change(&self, state: RTCPeerConnectionState) {
-        let state = match state {
-            RTCPeerConnectionState::Connected => PeerState::Connected,
-            RTCPeerConnectionState::Disconnected => PeerState::Disconnected,
-            RTCPeerConnectionState::Failed => PeerState::Failed,
-            RTCPeerConnectionState::Closed => PeerState::Closed,
-            _ => return,
-        };
-        let _ = self.events.send(PeerEvent::State(state));
-    }
-
-    async fn on_track(&self, track: Arc<dyn TrackRemote>) {
-        if track.kind().await != RtpCodecKind::Audio {
-            return;
-        }
-        let events = self.events.clone();
-        // Ends with the connection, which ends the track's events.
-        tokio::spawn(async move {
-            while let Some(event) = track.poll().await {
-                let TrackRemoteEvent::OnRtpPacket(packet) = event else { continue };
-                let rtp = ReceivedRtp {
-                    ssrc: packet.header.ssrc,
-                    payload_type: packet.header.payload_type,
-                    sequence_number: packet.header.sequence_number,
-                    timestamp: packet.header.timestamp,
-                    marker: packet.header.marker,
-                    payload: packet.payload,
-                    arrival: Instant::now(),
-                };
-                if events.send(PeerEvent::Rtp(rtp)).is_err() {
-                    break;
-                }
-            }
-        });
-    }
 }

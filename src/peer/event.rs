@@ -1,7 +1,7 @@
 use super::rtcp::RemoteReport;
 use crate::api::signaling::IceCandidate;
 use bytes::Bytes;
-use chatphone_media::pipeline::RtpPacket;
+use chatphone_media::pipeline::{Content, RtpPacket};
 use std::time::Instant;
 
 /// The state of the connection as a whole (W3C `RTCPeerConnectionState`).
@@ -37,10 +37,15 @@ pub struct ReceivedRtp {
 }
 
 impl ReceivedRtp {
-    /// The packet as the media path takes it.
+    /// The packet as the media path takes it: sound.
     pub fn into_packet(self) -> RtpPacket {
         let Self { ssrc, sequence_number, timestamp, marker, payload, .. } = self;
-        RtpPacket { ssrc, sequence_number, timestamp, marker, payload }
+        RtpPacket { ssrc, sequence_number, timestamp, marker, content: Content::Sound, payload }
+    }
+
+    /// The packet as the media path takes it: comfort noise (RFC 3389).
+    pub fn into_noise(self) -> RtpPacket {
+        RtpPacket { content: Content::ComfortNoise, ..self.into_packet() }
     }
 }
 

@@ -4,6 +4,7 @@
 //! next to the wire, where it sees our sender reports leave and the far end's reports arrive, and changes nothing.
 
 use super::event::PeerEvent;
+use chatphone_media::pipeline::NetworkReport;
 use rtc::interceptor::{Interceptor, Packet, StreamInfo, TaggedPacket};
 use rtc::rtcp::receiver_report::ReceiverReport;
 use rtc::rtcp::reception_report::ReceptionReport;
@@ -30,6 +31,17 @@ pub struct RemoteReport {
     pub round_trip_time: Option<Duration>,
 }
 
+impl RemoteReport {
+    /// The report as the sender of sound takes it; `clock_rate` is the stream's, in Hz.
+    pub fn network(&self, clock_rate: u32) -> NetworkReport {
+        NetworkReport {
+            fraction_lost: self.fraction_lost,
+            round_trip_time: self.round_trip_time,
+            jitter: Duration::from_secs_f64(f64::from(self.jitter) / f64::from(clock_rate.max(1))),
+        }
+    }
+}
+
 /// How many of our sender reports are remembered: at one in a second, more than half a minute's worth.
 const REMEMBERED: usize = 32;
 
@@ -37,6 +49,8 @@ const REMEMBERED: usize = 32;
 pub(super) struct RtcpTap {
     events: UnboundedSender<PeerEvent>,
     latest: watch::Sender<Option<RemoteReport>>,
+    /// The stream of ours.
+    ssrc: u32,
     /// The middle 32 bits of the NTP time in each sender report of ours, and when it left.
     sent: VecDeque<(u32, Instant)>,
     inbound: VecDeque<TaggedPacket>,
@@ -47,8 +61,13 @@ impl RtcpTap {
     /// Next to the wire: below every interceptor that makes or eats RTCP.
     pub(super) const SLOT: usize = 500;
 
-    pub(super) fn new(events: UnboundedSender<PeerEvent>, latest: watch::Sender<Option<RemoteReport>>) -> Self {
-        Self { events, latest, sent: VecDeque::new(), inbound: VecDeque::new(), outbound: VecDeque::new() }
+    /// A tap that reads the reports on the stream `ssrc`; those on streams that are not ours say nothing.
+    pub(super) fn new(
+        ssrc: u32,
+        events: UnboundedSender<PeerEvent>,
+        latest: watch::Sender<Option<RemoteReport>>,
+    ) -> Self {
+        Self { events, latest, ssrc, sent: VecDeque::new(), inbound: VecDeque::new(), outbound: VecDeque::new() }
     }
 
     fn sender_report_left(&mut self, ntp_time: u64, now: Instant) {
@@ -103,7 +122,7 @@ impl Protocol<TaggedPacket, TaggedPacket, ()> for RtcpTap {
                 } else {
                     continue;
                 };
-                for block in blocks {
+                for block in blocks.iter().filter(|block| block.ssrc == self.ssrc) {
                     let report = self.report(block, msg.now);
                     self.latest.send_replace(Some(report));
                     // The receiver being gone means the peer is closing.
@@ -153,7 +172,7 @@ mod tests {
 
     #[test]
     fn the_round_trip_time_leaves_out_what_the_far_end_held_the_report() {
-        let mut tap = RtcpTap::new(unbounded_channel().0, watch::channel(None).0);
+        let mut tap = RtcpTap::new(7, unbounded_channel().0, watch::channel(None).0);
         let sent = Instant::now();
         tap.sender_report_left(0x0000_1234_5678_0000, sent);
         // Held for half a second, back after 540 ms.
@@ -164,7 +183,7 @@ mod tests {
 
     #[test]
     fn a_report_that_answers_none_of_ours_has_no_round_trip_time() {
-        let tap = RtcpTap::new(unbounded_channel().0, watch::channel(None).0);
+        let tap = RtcpTap::new(7, unbounded_channel().0, watch::channel(None).0);
         assert_eq!(tap.report(&block(1, 0), Instant::now()).round_trip_time, None);
         assert_eq!(tap.report(&block(0, 0), Instant::now()).round_trip_time, None);
     }

@@ -74,7 +74,7 @@ impl Telephony {
             ice_servers: config.ice_servers.clone(),
             network,
             relay_only: false,
-            codecs: CodecKind::ALL.into_iter().filter(has).collect(),
+            codecs: config.agent.codecs.iter().copied().filter(has).collect(),
         };
         let clock = MediaClock::start().map_err(SimulatorError::Thread)?;
         let recordings = Mutex::new(Vec::new());
@@ -201,7 +201,12 @@ impl Call {
                         Some((line, _)) => drop(line.send(packet)),
                         None => self.hear(packet, report),
                     },
-                    Some(PeerEvent::GatheringComplete | PeerEvent::RemoteReport(_)) => {}
+                    Some(PeerEvent::RemoteReport(report)) => {
+                        if let Some((media, _)) = &self.media {
+                            media.report(report);
+                        }
+                    }
+                    Some(PeerEvent::GatheringComplete) => {}
                 },
                 packet = from_line(&mut self.bad_line) => {
                     self.hear(ReceivedRtp { arrival: Instant::now(), ..packet }, report);
@@ -213,18 +218,12 @@ impl Call {
     /// A packet from the client.
     fn hear(&mut self, packet: ReceivedRtp, report: &impl Fn(CallEvent)) {
         let Some((media, codecs)) = &self.media else { return };
-        if codecs.is_event(packet.payload_type) {
-            if let Some(digit) = self.keys.push(&packet.payload, packet.timestamp) {
-                report(CallEvent::Digit(digit));
-            }
-            media.push_event(packet.into_packet());
-            return;
+        if codecs.is_event(packet.payload_type)
+            && let Some(digit) = self.keys.push(&packet.payload, packet.timestamp)
+        {
+            report(CallEvent::Digit(digit));
         }
-        // Comfort noise has a payload type of its own.
-        if let Some(codec) = codecs.kind_of(packet.payload_type) {
-            let arrival = packet.arrival;
-            media.push(codec, packet.into_packet(), arrival);
-        }
+        media.take(packet, codecs);
     }
 
     async fn accept_offer(&mut self, sdp: &str) -> Result<String, String> {

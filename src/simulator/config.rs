@@ -3,6 +3,7 @@
 use super::fault::Fault;
 use super::quirks::Quirks;
 use crate::api::types::{IceServer, ParameterType};
+use chatphone_media::audio::codec::CodecKind;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -74,6 +75,9 @@ impl Default for SimulatorConfig {
 pub struct AgentConfig {
     /// What the agent lets the caller hear.
     pub sound: AgentSound,
+    /// The codecs that each agent has, best first; telephone events, and comfort noise beside codecs of 8 kHz, come with
+    /// them.
+    pub codecs: Vec<CodecKind>,
     /// Folder for a WAV of what each agent heard in each call; `None`: nothing is kept.
     pub record_dir: Option<PathBuf>,
     /// From Request Chat to the agent's joining.
@@ -96,6 +100,7 @@ impl Default for AgentConfig {
     fn default() -> Self {
         Self {
             sound: AgentSound::Echo,
+            codecs: CodecKind::ALL.to_vec(),
             record_dir: None,
             join_after: Duration::from_millis(200),
             reply_after: Duration::from_millis(400),

@@ -1,6 +1,8 @@
 //! A client made of nothing but HTTP and JSON, so that these tests share no mistakes with the product's own.
 #![allow(clippy::unwrap_used, dead_code)]
 
+pub mod lossy;
+
 use chatphone::simulator::{Simulator, SimulatorConfig};
 use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};

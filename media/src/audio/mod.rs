@@ -2,6 +2,7 @@
 //!
 //! - [`source`] and [`sink`] are the two ends; [`device`], [`mod@file`], [`tone`] and [`pipe`] are what can stand there.
 //! - [`codec`] turns frames into packets and back; [`jitter`] puts packets back in order and in time.
+//! - [`comfort_noise`] fills the silence of a far end that says what its room sounds like.
 //! - [`process`] takes echo and noise out of a microphone's sound; [`watch`] notices what is wrong with it.
 //! - [`call_tone`] has the tones of a telephone; [`chirp`] measures the way from a speaker to a microphone.
 //! - [`stretch`] makes speech shorter or longer; [`emodel`] estimates the quality of a call from its figures.
@@ -10,6 +11,7 @@
 pub mod call_tone;
 pub mod chirp;
 pub mod codec;
+pub mod comfort_noise;
 pub mod compare;
 pub mod device;
 pub mod dtmf;

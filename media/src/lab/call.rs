@@ -7,7 +7,7 @@ use crate::{
         codec::{Error, OpusDecoder},
         source::Source,
     },
-    pipeline::{Receiver, ReceiverConfig, ReceiverStats, RtpPacket, Sender, SenderConfig, SenderStats},
+    pipeline::{NetworkReport, Receiver, ReceiverConfig, ReceiverStats, RtpPacket, Sender, SenderConfig, SenderStats},
 };
 use std::{
     cmp::Reverse,
@@ -26,6 +26,8 @@ pub struct Call {
     pub classic_concealment: bool,
     /// What lies between.
     pub network: Network,
+    /// How often the near end reports to the far end how it receives; none: never.
+    pub reports_every: Option<Duration>,
 }
 
 /// What was heard.
@@ -105,6 +107,7 @@ impl Call {
         let phase = Duration::from_micros(self.network.seed.wrapping_mul(2_654_435_761) % 10_000);
         let sender_tick = TICK.as_secs_f64() / (1.0 + self.network.drift_ppm * 1e-6);
         let (mut sent, mut order) = (0u32, 0);
+        let mut reporter = self.reports_every.map(|every| Reporter::new(every, self.network.delay));
         let ticks = (seconds / TICK.as_secs_f64()).round() as u32;
         let mut heard = Heard {
             sound: Vec::with_capacity(ticks as usize * TICK_SAMPLES),
@@ -134,6 +137,9 @@ impl Call {
                 }
             }
             receiver.pull(&mut out, start + now);
+            if let Some(report) = reporter.as_mut().and_then(|reporter| reporter.tick(now, &receiver.stats())) {
+                sender.report(&report, start + now);
+            }
             heard.receiver_time += busy.elapsed();
             heard.sound.extend_from_slice(&out);
             heard.moments.push(moment(f64::from(tick) * TICK.as_secs_f64(), &before, &receiver.stats()));
@@ -141,6 +147,35 @@ impl Call {
         heard.sender = sender.stats();
         heard.receiver = receiver.stats();
         Ok(heard)
+    }
+}
+
+/// Makes receiver reports (RFC 3550 section 6.4.1), which take no time and are never lost.
+struct Reporter {
+    every: Duration,
+    due: Duration,
+    round_trip: Duration,
+    received: u64,
+    lost: i64,
+}
+
+impl Reporter {
+    fn new(every: Duration, delay: Duration) -> Self {
+        Self { every, due: every, round_trip: 2 * delay, received: 0, lost: 0 }
+    }
+
+    fn tick(&mut self, now: Duration, stats: &ReceiverStats) -> Option<NetworkReport> {
+        if now < self.due {
+            return None;
+        }
+        self.due += self.every;
+        let received = (stats.packets_received - std::mem::replace(&mut self.received, stats.packets_received)) as f64;
+        let lost = (stats.packets_lost - std::mem::replace(&mut self.lost, stats.packets_lost)).max(0) as f64;
+        Some(NetworkReport {
+            fraction_lost: lost / (lost + received).max(1.0),
+            round_trip_time: Some(self.round_trip),
+            jitter: Duration::from_secs_f64(stats.jitter),
+        })
     }
 }
 

@@ -1,10 +1,12 @@
 //! The two halves of a call's media path. Neither has a clock or a thread: their owner ticks them every
 //! [`TICK`](crate::TICK), be it the timer of one call or a clock shared by hundreds.
 
+mod adapt;
 mod receiver;
 mod sender;
 
-pub use crate::audio::jitter::RtpPacket;
+pub use crate::audio::jitter::{Content, RtpPacket};
+pub use adapt::{Adaptation, NetworkReport};
 pub use receiver::{JitterBuffer, Receiver, ReceiverConfig, ReceiverStats};
 pub use sender::{EncodedPacket, Sender, SenderConfig, SenderStats};
 

@@ -1,11 +1,12 @@
 //! From a source to packets.
 
-use super::{Loudness, RtpPacket};
+use super::{Adaptation, Loudness, NetworkReport, RtpPacket};
 use crate::{
     TICK_SAMPLES,
     audio::{
         codec::{CodecKind, Encoded, Encoder, EncoderConfig, Error, FRAME_SAMPLES},
         dtmf::{Dial, DialFrame, Dialler},
+        jitter::Content,
         level::{Level, Meter},
         process::{Block, ProcessConfig, ProcessStats, Processor},
         source::{Source, SourceState},
@@ -14,6 +15,7 @@ use crate::{
 };
 use bytes::Bytes;
 use serde::Serialize;
+use std::time::Instant;
 
 /// How a [`Sender`] works.
 #[derive(Debug, Clone, Default)]
@@ -56,7 +58,7 @@ impl EncodedPacket {
     /// The packet as its receiver sees it.
     pub fn into_rtp(self, ssrc: u32) -> RtpPacket {
         let Self { payload, sequence_number, timestamp, marker, .. } = self;
-        RtpPacket { ssrc, sequence_number, timestamp, marker, payload }
+        RtpPacket { ssrc, sequence_number, timestamp, marker, content: Content::Sound, payload }
     }
 }
 
@@ -81,6 +83,12 @@ pub struct SenderStats {
     pub audio_level: f64,
     /// RMS amplitude of the last 100 ms of the source, 0..=1, with its gain and before any processing, muted or not.
     pub source_level: f64,
+    /// Bit/s the encoder aims at (W3C `targetBitrate`), redundancy and all.
+    pub target_bitrate: u32,
+    /// Loss that the encoder prepares for, in percent; 0 for codecs without error correction.
+    pub expected_loss: u8,
+    /// Milliseconds of deep redundancy (DRED) in each packet.
+    pub dred_ms: u16,
     /// Samples of the source at full scale, where it is watched.
     pub clipped_samples: u64,
     /// Echo, noise, gain.
@@ -93,6 +101,8 @@ pub struct Sender {
     source: Box<dyn Source>,
     source_state: SourceState,
     encoder: Box<dyn Encoder>,
+    /// None: a codec with nothing to adapt.
+    adaptation: Option<Adaptation>,
     frame: [f32; FRAME_SAMPLES],
     filled: usize,
     sequence_number: u16,
@@ -118,6 +128,7 @@ impl Sender {
             source,
             source_state: SourceState::Playing,
             encoder: config.codec.encoder(&config.encoder)?,
+            adaptation: (config.codec == CodecKind::Opus).then(|| Adaptation::new(&config.encoder.opus)),
             frame: [0.0; FRAME_SAMPLES],
             filled: 0,
             sequence_number: config.initial_sequence_number.unwrap_or_else(rand::random),
@@ -249,9 +260,15 @@ impl Sender {
         self.encoder.kind()
     }
 
-    /// Prepares for the loss the other side reports, in percent.
-    pub fn set_expected_loss(&mut self, percent: u8) -> Result<(), Error> {
-        self.encoder.set_expected_loss(percent)
+    /// Follows what the far end reports of the network (see [`Adaptation`]); `now` is when the report came.
+    pub fn report(&mut self, report: &NetworkReport, now: Instant) {
+        let Some(settings) = self.adaptation.as_mut().and_then(|adaptation| adaptation.report(report, now)) else {
+            return;
+        };
+        tracing::debug!(?settings, "the encoder follows the network");
+        if let Err(error) = self.encoder.adapt(&settings) {
+            tracing::warn!(%error, ?settings, "the encoder does not take the settings");
+        }
     }
 
     /// The level of what was sent since the last call of this.
@@ -261,7 +278,12 @@ impl Sender {
 
     /// What happened so far.
     pub fn stats(&self) -> SenderStats {
+        let settings = self.adaptation.as_ref().map(Adaptation::settings);
         SenderStats {
+            // All the others are of 64 kbit/s.
+            target_bitrate: settings.map_or(64_000, |settings| settings.bitrate),
+            expected_loss: settings.map_or(0, |settings| settings.expected_loss),
+            dred_ms: settings.map_or(0, |settings| 10 * u16::from(settings.dred_frames)),
             total_audio_energy: self.loudness.total_energy,
             audio_level: self.loudness.level(),
             source_level: self.source_loudness.level(),

@@ -1,4 +1,5 @@
 use super::notice::{NoticeChannel, SoundNotice};
+use crate::peer::{NegotiatedCodecs, ReceivedRtp, RemoteReport};
 use chatphone_media::TICK_SAMPLES;
 use chatphone_media::audio::codec::{self, CodecKind};
 use chatphone_media::audio::device::{DeviceStats, Monitor};
@@ -96,10 +97,11 @@ pub struct MediaReport {
 
 enum Command {
     Packet(CodecKind, RtpPacket, Instant),
+    Noise(RtpPacket, Instant),
     Event(RtpPacket),
     Controls(SoundControls),
     Dial(Dial),
-    ExpectedLoss(u8),
+    Report(RemoteReport, Instant),
     Stop(oneshot::Sender<Stopped>),
 }
 
@@ -193,13 +195,12 @@ impl MediaSession {
         loop {
             match self.commands.try_recv() {
                 Ok(Command::Packet(codec, packet, arrival)) => self.take(codec, packet, arrival),
+                Ok(Command::Noise(packet, arrival)) => self.receiver.push(packet, arrival),
                 Ok(Command::Event(packet)) => self.receiver.push_event(&packet),
                 Ok(Command::Controls(controls)) => self.control(controls),
                 Ok(Command::Dial(dial)) => self.sender.dial(dial),
-                Ok(Command::ExpectedLoss(percent)) => {
-                    if let Err(error) = self.sender.set_expected_loss(percent) {
-                        tracing::debug!(%error, percent, "the encoder does not take the loss to expect");
-                    }
+                Ok(Command::Report(report, arrival)) => {
+                    self.sender.report(&report.network(self.sender.codec().clock_rate()), arrival);
                 }
                 Ok(Command::Stop(done)) => {
                     let stats = self.read_stats();
@@ -289,7 +290,20 @@ pub struct MediaHandle {
 }
 
 impl MediaHandle {
-    /// Takes a packet from the network, and what its payload type means.
+    /// Takes a packet from the network, whatever its payload type means in `codecs`. What is none of them is left: it
+    /// would only be made noise of.
+    pub fn take(&self, packet: ReceivedRtp, codecs: &NegotiatedCodecs) {
+        let arrival = packet.arrival;
+        if codecs.is_event(packet.payload_type) {
+            self.push_event(packet.into_packet());
+        } else if codecs.is_noise(packet.payload_type) {
+            let _ = self.commands.send(Command::Noise(packet.into_noise(), arrival));
+        } else if let Some(codec) = codecs.kind_of(packet.payload_type) {
+            self.push(codec, packet.into_packet(), arrival);
+        }
+    }
+
+    /// Takes a packet of sound from the network, and its codec.
     pub fn push(&self, codec: CodecKind, packet: RtpPacket, arrival: Instant) {
         // A session that is over needs no packets.
         let _ = self.commands.send(Command::Packet(codec, packet, arrival));
@@ -310,9 +324,9 @@ impl MediaHandle {
         let _ = self.commands.send(Command::Dial(dial));
     }
 
-    /// Prepares what is sent for this loss on the way, in percent.
-    pub fn set_expected_loss(&self, percent: u8) {
-        let _ = self.commands.send(Command::ExpectedLoss(percent));
+    /// Lets what is sent follow the network, as the far end reports on it now.
+    pub fn report(&self, report: RemoteReport) {
+        let _ = self.commands.send(Command::Report(report, Instant::now()));
     }
 
     /// The figures, as of at most 100 ms ago; changes wake the receiver.

@@ -139,6 +139,17 @@ pub struct EncoderConfig {
     pub opus: OpusConfig,
 }
 
+/// What can be changed about an encoder while it runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EncoderSettings {
+    /// In all, with every kind of redundancy, in bit/s (see [`OpusConfig::bitrate`]).
+    pub bitrate: u32,
+    /// In percent, 0..=100 (see [`OpusConfig::expected_loss`]).
+    pub expected_loss: u8,
+    /// Frames of 10 ms, 0..=104, 0 is off (see [`OpusConfig::dred_frames`]).
+    pub dred_frames: u8,
+}
+
 /// What a codec cannot do.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -188,9 +199,8 @@ pub trait Encoder: Send {
     /// Encodes one frame of [`FRAME_SAMPLES`].
     fn encode(&mut self, frame: &[f32]) -> Result<Encoded, Error>;
 
-    /// Tells the encoder the loss the other side sees, in percent, so that it protects the sound accordingly.
-    /// Codecs without error correction ignore it.
-    fn set_expected_loss(&mut self, _percent: u8) -> Result<(), Error> {
+    /// Goes on with these settings. Codecs of one rate and without error correction ignore them.
+    fn adapt(&mut self, _settings: &EncoderSettings) -> Result<(), Error> {
         Ok(())
     }
 }

@@ -1,7 +1,7 @@
 //! Opus, by libopus.
 
 use super::{
-    CodecKind, Decoder, Encoded, Encoder, Error, FRAME_SAMPLES, MAX_PACKET_SAMPLES, Restored,
+    CodecKind, Decoder, Encoded, Encoder, EncoderSettings, Error, FRAME_SAMPLES, MAX_PACKET_SAMPLES, Restored,
     libopus::{self, Redundancy, RedundancyDecoder, Setting},
 };
 use crate::SAMPLE_RATE;
@@ -53,7 +53,6 @@ impl OpusConfig {
 pub struct OpusEncoder {
     inner: libopus::Encoder,
     dtx: bool,
-    dred_frames: u8,
     /// The other side knows that silence follows.
     announced: bool,
     buffer: [u8; Self::MAX_PACKET],
@@ -72,16 +71,15 @@ impl OpusEncoder {
         let mut inner = libopus::Encoder::new()?;
         for setting in [
             Setting::VoiceSignal,
-            Setting::Bitrate(config.bitrate as i32),
             Setting::Complexity(config.complexity.into()),
             Setting::InbandFec(config.fec),
             Setting::Dtx(config.dtx),
         ] {
             inner.set(setting)?;
         }
-        let dred_frames = config.dred_frames;
-        let mut encoder = Self { inner, dtx: config.dtx, dred_frames, announced: false, buffer: [0; Self::MAX_PACKET] };
-        encoder.set_expected_loss(config.expected_loss)?;
+        let mut encoder = Self { inner, dtx: config.dtx, announced: false, buffer: [0; Self::MAX_PACKET] };
+        let OpusConfig { bitrate, expected_loss, dred_frames, .. } = *config;
+        encoder.adapt(&EncoderSettings { bitrate, expected_loss, dred_frames })?;
         Ok(encoder)
     }
 }
@@ -106,11 +104,19 @@ impl Encoder for OpusEncoder {
         Ok(Encoded::Packet(Bytes::copy_from_slice(&self.buffer[..length])))
     }
 
-    fn set_expected_loss(&mut self, percent: u8) -> Result<(), Error> {
-        self.inner.set(Setting::PacketLossPercent(percent.min(100).into()))?;
+    fn adapt(&mut self, settings: &EncoderSettings) -> Result<(), Error> {
+        let EncoderSettings { bitrate, expected_loss, dred_frames } = *settings;
+        OpusConfig { bitrate, expected_loss, dred_frames, ..OpusConfig::default() }.check()?;
         // Its network computes on every frame, sent or not: without loss that is for nothing.
-        let frames = if percent == 0 { 0 } else { self.dred_frames };
-        Ok(self.inner.set(Setting::DredDuration(frames.into()))?)
+        let frames = if expected_loss == 0 { 0 } else { dred_frames };
+        for setting in [
+            Setting::Bitrate(bitrate as i32),
+            Setting::PacketLossPercent(expected_loss.into()),
+            Setting::DredDuration(frames.into()),
+        ] {
+            self.inner.set(setting)?;
+        }
+        Ok(())
     }
 }
 

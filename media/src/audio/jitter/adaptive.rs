@@ -3,26 +3,10 @@
 use super::{
     Pushed, ReceptionStats, RtpPacket,
     reception::{Arrival, Reception},
+    slots::{Slots, Stored},
     target::{AdaptiveConfig, DelayTarget, Observed},
 };
-use std::{collections::BTreeMap, time::Instant};
-
-/// A packet that waits, or waited.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Stored {
-    /// To be decoded.
-    pub packet: RtpPacket,
-    /// Its timestamp without wraps, in clock units.
-    pub timestamp: i64,
-    /// Its sequence number without wraps.
-    pub sequence: i64,
-    /// How long it lasts, in clock units.
-    pub duration: i64,
-    /// When it came.
-    pub arrival: Instant,
-    /// How far back it can restore what was lost, in clock units.
-    pub reach: i64,
-}
+use std::time::Instant;
 
 /// What a stream asks of its playout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,19 +26,18 @@ pub enum Next {
 /// with [`played_to`](Self::played_to). Its memory is bounded, whatever the network does.
 pub struct AdaptiveJitterBuffer {
     clock_rate: u32,
-    slots: BTreeMap<i64, Stored>,
+    slots: Slots,
     reception: Reception,
     target: DelayTarget,
     /// Time zero of the target's transit times.
     origin: Option<Instant>,
     newest: i64,
     played_to: i64,
-    discarded: u64,
 }
 
 impl AdaptiveJitterBuffer {
     /// More packets than this never wait; then the oldest gives way.
-    pub const MAX_PACKETS: usize = 256;
+    pub const MAX_PACKETS: usize = Slots::MOST;
 
     /// Milliseconds by which a packet must be off for it to be the sender's clock that jumped.
     const JUMP: f64 = 3_000.0;
@@ -64,13 +47,12 @@ impl AdaptiveJitterBuffer {
         let clock_rate = clock_rate.max(1_000);
         Self {
             clock_rate,
-            slots: BTreeMap::new(),
+            slots: Slots::new(clock_rate),
             reception: Reception::new(clock_rate),
             target: DelayTarget::new(config),
             origin: None,
             newest: 0,
             played_to: i64::MIN,
-            discarded: 0,
         }
     }
 
@@ -89,8 +71,7 @@ impl AdaptiveJitterBuffer {
             Arrival::Normal { sequence } => sequence,
             Arrival::Duplicate => return (Pushed::Duplicate, Next::Same),
             Arrival::Implausible => {
-                self.discarded += 1;
-                return (Pushed::Discarded, Next::Same);
+                return (self.slots.discard(), Next::Same);
             }
         };
         for distance in self.reception.take_losses() {
@@ -101,8 +82,7 @@ impl AdaptiveJitterBuffer {
         // Compared as transit times: a pause that was not sent moves both clocks alike.
         if self.waited(timestamp, arrival).abs() > Self::JUMP {
             if !sequence.newest {
-                self.discarded += 1;
-                return (Pushed::Discarded, Next::Same);
+                return (self.slots.discard(), Next::Same);
             }
             self.reception.forget_transit();
             self.restart(timestamp, arrival);
@@ -118,23 +98,18 @@ impl AdaptiveJitterBuffer {
 
     /// The packet to be played next.
     pub fn first(&self) -> Option<&Stored> {
-        self.slots.first_key_value().map(|(_, stored)| stored)
+        self.slots.first()
     }
 
     /// Takes it off.
     pub fn take_first(&mut self) -> Option<Stored> {
-        self.slots.pop_first().map(|(_, stored)| stored)
+        self.slots.take_first()
     }
 
     /// Says that everything before this timestamp (without wraps) has been played: what comes for it is too late.
     pub fn played_to(&mut self, timestamp: i64) {
         self.played_to = timestamp;
-        while let Some(first) = self.slots.first_entry()
-            && *first.key() < timestamp
-        {
-            first.remove();
-            self.discarded += 1;
-        }
+        self.slots.discard_before(timestamp);
     }
 
     /// How long packets should wait.
@@ -155,7 +130,7 @@ impl AdaptiveJitterBuffer {
 
     /// The end of what has come, in clock units without wraps.
     pub fn newest(&self) -> i64 {
-        self.slots.last_key_value().map_or(self.newest, |(_, last)| last.timestamp + last.duration)
+        self.slots.last().map_or(self.newest, |last| last.timestamp + last.duration)
     }
 
     /// Packets that wait.
@@ -170,7 +145,7 @@ impl AdaptiveJitterBuffer {
 
     /// Packets dropped because they came too late, or because too many waited (W3C `packetsDiscarded`).
     pub fn discarded(&self) -> u64 {
-        self.discarded
+        self.slots.discarded()
     }
 
     /// Counts a packet of the stream that is no sound (a telephone event).
@@ -184,8 +159,7 @@ impl AdaptiveJitterBuffer {
     }
 
     fn restart(&mut self, timestamp: i64, arrival: Instant) {
-        self.discarded += self.slots.len() as u64;
-        self.slots.clear();
+        self.slots.discard_all();
         self.newest = timestamp;
         self.played_to = i64::MIN;
         self.origin.get_or_insert(arrival);
@@ -203,22 +177,8 @@ impl AdaptiveJitterBuffer {
         });
     }
 
-    fn store(&mut self, mut stored: Stored) -> Pushed {
-        // A packet of no duration would never move the timeline on.
-        stored.duration = stored.duration.clamp(1, i64::from(self.clock_rate));
-        if stored.timestamp < self.played_to {
-            self.discarded += 1;
-            return Pushed::Discarded;
-        }
-        if self.slots.contains_key(&stored.timestamp) {
-            return Pushed::Duplicate;
-        }
-        self.slots.insert(stored.timestamp, stored);
-        if self.slots.len() > Self::MAX_PACKETS {
-            self.slots.pop_first();
-            self.discarded += 1;
-        }
-        Pushed::Stored
+    fn store(&mut self, stored: Stored) -> Pushed {
+        if stored.timestamp < self.played_to { self.slots.discard() } else { self.slots.store(stored) }
     }
 
     fn since_origin(&self, at: Instant) -> f64 {

@@ -3,11 +3,9 @@
 use super::{
     Pushed, ReceptionStats, RtpPacket,
     reception::{Arrival, Reception},
+    slots::{Slots, Stored},
 };
-use std::{
-    collections::BTreeMap,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 /// How a [`FixedJitterBuffer`] works.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,13 +51,6 @@ pub enum Pop<'a> {
     },
 }
 
-struct Slot {
-    packet: RtpPacket,
-    sequence: i64,
-    duration: i64,
-    arrival: Instant,
-}
-
 /// A jitter buffer with a fixed delay. Reorders; drops duplicates and what comes too late; follows the sender's clock
 /// by a frame now and then; starts over on a new SSRC or a jump of sequence numbers or timestamps. Its memory is
 /// bounded, whatever the network does.
@@ -68,7 +59,7 @@ pub struct FixedJitterBuffer {
     frame: i64,
     delay: i64,
     horizon: i64,
-    slots: BTreeMap<i64, Slot>,
+    slots: Slots,
     reception: Reception,
     /// Timestamp (unwrapped) that the next pop plays.
     expected: i64,
@@ -82,7 +73,6 @@ pub struct FixedJitterBuffer {
     late_run: u32,
     lead: LeadWindow,
     adjust: Option<Adjust>,
-    discarded: u64,
 }
 
 /// A frame to leave out or to put in, to follow the sender's clock.
@@ -106,8 +96,8 @@ impl LeadWindow {
 }
 
 impl FixedJitterBuffer {
-    /// More packets than this never wait; a packet more is dropped.
-    pub const MAX_PACKETS: usize = 256;
+    /// More packets than this never wait; then the oldest gives way.
+    pub const MAX_PACKETS: usize = Slots::MOST;
 
     /// So many packets in a row that are too late mean the path has become slower: start over with the delay.
     const LATE_RUN: u32 = 5;
@@ -122,7 +112,7 @@ impl FixedJitterBuffer {
             frame: i64::from(clock_rate / 50),
             delay,
             horizon: delay + i64::from(clock_rate),
-            slots: BTreeMap::new(),
+            slots: Slots::new(clock_rate),
             reception: Reception::new(clock_rate),
             expected: 0,
             newest: 0,
@@ -132,7 +122,6 @@ impl FixedJitterBuffer {
             late_run: 0,
             lead: LeadWindow::NEW,
             adjust: None,
-            discarded: 0,
         }
     }
 
@@ -146,17 +135,13 @@ impl FixedJitterBuffer {
             Arrival::Normal { sequence } => sequence,
             Arrival::Duplicate => return Pushed::Duplicate,
             Arrival::Implausible => {
-                self.discarded += 1;
-                return Pushed::Discarded;
+                return self.slots.discard();
             }
         };
         let timestamp = self.unwrap_timestamp(packet.timestamp);
         self.follow_jumps(timestamp, sequence.newest);
-        let pushed = self.store(packet, timestamp, sequence.number, duration, arrival);
-        if pushed == Pushed::Discarded {
-            self.discarded += 1;
-        }
-        pushed
+        let (sequence, duration) = (sequence.number, duration.into());
+        self.store(Stored { packet, timestamp, sequence, duration, arrival, reach: 0 })
     }
 
     /// The next stretch of sound; moves the timeline on by its duration.
@@ -172,7 +157,7 @@ impl FixedJitterBuffer {
             Some(Adjust::Skip) => self.skip_frame(),
             _ => {}
         }
-        let Some((&timestamp, _)) = self.slots.first_key_value() else {
+        let Some(timestamp) = self.slots.first().map(|first| first.timestamp) else {
             self.expected += frame;
             self.dry += frame;
             return if self.playing() {
@@ -190,7 +175,7 @@ impl FixedJitterBuffer {
         let playing = self.playing();
         let expected = self.expected;
         let last = self.last_played_sequence;
-        let first = self.slots.first_key_value().map(|(_, slot)| slot);
+        let first = self.slots.first();
         let not_sent = first.is_some_and(|slot| last.is_none_or(|last| slot.sequence == last + 1));
         if not_sent || !playing {
             return Pop::Empty { duration: gap as u32 };
@@ -211,7 +196,7 @@ impl FixedJitterBuffer {
 
     /// Packets dropped because they came too late or too early (W3C `packetsDiscarded`).
     pub fn discarded(&self) -> u64 {
-        self.discarded
+        self.slots.discarded()
     }
 
     /// Counts a packet of the stream that is no sound (a telephone event).
@@ -238,8 +223,7 @@ impl FixedJitterBuffer {
 
     /// A new stream: nothing of the old one is comparable.
     fn restart(&mut self, packet: &RtpPacket) {
-        self.discarded += self.slots.len() as u64;
-        self.slots.clear();
+        self.slots.discard_all();
         self.newest = i64::from(packet.timestamp);
         self.played_until = i64::MIN;
         self.last_played_sequence = None;
@@ -260,12 +244,9 @@ impl FixedJitterBuffer {
         let ahead = timestamp - self.expected;
         if ahead > self.horizon {
             self.rebase(timestamp);
-            let keep = self.slots.split_off(&self.expected);
-            self.discarded += self.slots.len() as u64;
-            self.slots = keep;
+            self.slots.discard_before(self.expected);
         } else if ahead < -self.horizon && newest_sequence {
-            self.discarded += self.slots.len() as u64;
-            self.slots.clear();
+            self.slots.discard_all();
             self.newest = timestamp;
             self.played_until = i64::MIN;
             self.reception.forget_transit();
@@ -273,27 +254,19 @@ impl FixedJitterBuffer {
         }
     }
 
-    fn store(&mut self, packet: RtpPacket, timestamp: i64, sequence: i64, duration: u32, arrival: Instant) -> Pushed {
+    fn store(&mut self, stored: Stored) -> Pushed {
+        let timestamp = stored.timestamp;
         if timestamp < self.expected {
             self.late_run += 1;
             if self.late_run < Self::LATE_RUN || timestamp < self.played_until {
-                return Pushed::Discarded;
+                return self.slots.discard();
             }
             self.rebase(timestamp);
         } else {
             self.late_run = 0;
             self.observe_lead(timestamp - self.expected);
         }
-        if self.slots.contains_key(&timestamp) {
-            return Pushed::Duplicate;
-        }
-        if self.slots.len() >= Self::MAX_PACKETS {
-            return Pushed::Discarded;
-        }
-        // A packet of no duration would never move the timeline on.
-        let duration = i64::from(duration).clamp(1, i64::from(self.clock_rate));
-        self.slots.insert(timestamp, Slot { packet, sequence, duration, arrival });
-        Pushed::Stored
+        self.slots.store(stored)
     }
 
     fn observe_lead(&mut self, lead: i64) {
@@ -313,31 +286,28 @@ impl FixedJitterBuffer {
     }
 
     fn skip_frame(&mut self) {
-        if let Some(entry) = self.slots.first_entry()
-            && *entry.key() <= self.expected
-        {
-            let (timestamp, slot) = entry.remove_entry();
-            self.expected = self.expected.max(timestamp + slot.duration);
-            self.last_played_sequence = Some(slot.sequence);
-            self.played_until = self.expected;
-            self.discarded += 1;
+        if self.slots.first().is_some_and(|first| first.timestamp <= self.expected) {
+            if let Some(first) = self.slots.take_first() {
+                self.expected = self.expected.max(first.timestamp + first.duration);
+                self.last_played_sequence = Some(first.sequence);
+                self.played_until = self.expected;
+                self.slots.discard();
+            }
         } else {
             self.expected += self.frame;
-            let keep = self.slots.split_off(&self.expected);
-            self.discarded += self.slots.len() as u64;
-            self.slots = keep;
+            self.slots.discard_before(self.expected);
         }
     }
 
     fn play_first(&mut self) -> Pop<'_> {
-        let Some((timestamp, slot)) = self.slots.pop_first() else {
+        let Some(first) = self.slots.take_first() else {
             return Pop::Empty { duration: self.frame as u32 };
         };
-        self.expected = timestamp + slot.duration;
+        self.expected = first.timestamp + first.duration;
         self.played_until = self.expected;
-        self.last_played_sequence = Some(slot.sequence);
+        self.last_played_sequence = Some(first.sequence);
         self.dry = 0;
-        Pop::Packet { packet: slot.packet, arrival: slot.arrival }
+        Pop::Packet { packet: first.packet, arrival: first.arrival }
     }
 }
 

@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used)]
 use super::*;
+use crate::audio::jitter::Content;
 use bytes::Bytes;
 use proptest::prelude::*;
 
@@ -8,7 +9,7 @@ const MS: fn(u64) -> Duration = Duration::from_millis;
 
 fn packet(sequence: u16, timestamp: u32) -> RtpPacket {
     let payload = Bytes::copy_from_slice(&sequence.to_be_bytes());
-    RtpPacket { ssrc: 1, sequence_number: sequence, timestamp, marker: false, payload }
+    RtpPacket { ssrc: 1, sequence_number: sequence, timestamp, marker: false, content: Content::Sound, payload }
 }
 
 /// The `n`th packet of a stream that wraps early.

@@ -12,11 +12,13 @@ mod adaptive;
 mod fixed;
 mod histogram;
 mod reception;
+mod slots;
 mod target;
 
-pub use adaptive::{AdaptiveJitterBuffer, Next, Stored};
+pub use adaptive::{AdaptiveJitterBuffer, Next};
 pub use fixed::{FixedJitterBuffer, JitterConfig, Pop};
 pub use reception::ReceptionStats;
+pub use slots::Stored;
 pub use target::{AdaptiveConfig, DelayTarget};
 
 use bytes::Bytes;
@@ -32,8 +34,20 @@ pub struct RtpPacket {
     pub timestamp: u32,
     /// First packet after silence that was not sent (RFC 3551 section 4.1).
     pub marker: bool,
+    /// What the payload is.
+    pub content: Content,
     /// What the codec made.
     pub payload: Bytes,
+}
+
+/// What a payload type stands for; which number that is, is for whoever negotiated it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Content {
+    /// Sound of the codec.
+    #[default]
+    Sound,
+    /// A description of the noise to play until there is sound again (RFC 3389).
+    ComfortNoise,
 }
 
 /// What became of a packet that was pushed.

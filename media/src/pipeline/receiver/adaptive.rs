@@ -1,7 +1,7 @@
 //! Playout that adapts: it slows down and speeds up the sound so that packets wait as long as the network asks for.
 
 use super::{
-    Codec, Decoded, RtpPacket,
+    Codec, Content, Decoded, Follows, RtpPacket,
     output::{Origin, Output},
     tempo::Tempo,
 };
@@ -57,14 +57,14 @@ impl AdaptivePlayout {
 
     pub fn push(&mut self, codec: &mut Codec, packet: RtpPacket, samples: usize, arrival: Instant) {
         let unit = codec.unit();
-        let reach = codec.decoder.reach(&packet.payload);
+        let reach = if packet.content == Content::Sound { codec.decoder.reach(&packet.payload) } else { 0 };
         let (_, next) = self.buffer.push(packet, (samples / unit) as u32, (reach / unit) as u32, arrival);
         if let Next::Restart { timestamp } = next {
             self.expected = timestamp;
             self.playing = false;
             self.last_sequence = None;
             self.hole = 0;
-            codec.silence_announced = false;
+            codec.follows = Follows::Sound;
         }
     }
 
@@ -134,7 +134,7 @@ impl AdaptivePlayout {
 
     /// Nothing is there: goes on somehow, with the time line standing still, for what is missing may only be late.
     fn run_dry(&mut self, codec: &mut Codec) {
-        if codec.silence_announced {
+        if codec.is_silence() {
             codec.generate(Self::STEP);
         } else if self.hole >= Self::STOPPED {
             self.playing = false;
@@ -153,7 +153,7 @@ impl AdaptivePlayout {
             self.hole = 0;
             return;
         }
-        if codec.silence_announced {
+        if codec.is_silence() {
             codec.generate(Self::STEP);
         } else {
             codec.scratch[..Self::STEP].fill(0.0);
@@ -218,11 +218,12 @@ impl AdaptivePlayout {
         self.hole = 0;
         self.expected = stored.timestamp + stored.duration;
         self.last_sequence = Some(stored.sequence);
-        match codec.decode(&stored.packet.payload, now) {
+        match codec.decode(&stored.packet, now) {
             Decoded::Samples(samples) => {
                 self.add(codec, samples, Origin::Packet(stored.arrival));
                 self.tempo.adjust(&mut self.output, samples, self.buffer.target().target(), codec);
             }
+            Decoded::Noise(samples) => self.add(codec, samples, Origin::Made),
             Decoded::Malformed(samples) => {
                 codec.conceal(samples);
                 self.add(codec, samples, Origin::Made);

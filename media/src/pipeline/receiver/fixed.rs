@@ -1,6 +1,6 @@
 //! Playout behind a fixed delay.
 
-use super::{Codec, Decoded, RtpPacket};
+use super::{Codec, Content, Decoded, RtpPacket};
 use crate::{
     TICK_SAMPLES,
     audio::{
@@ -52,7 +52,7 @@ impl FixedPlayout {
         let unit = codec.unit();
         let fill = |duration: u32| (duration as usize * unit).clamp(1, MAX_PACKET_SAMPLES);
         let samples = match self.jitter.pop() {
-            Pop::Packet { packet, arrival } => match codec.decode(&packet.payload, now) {
+            Pop::Packet { packet, arrival } => match codec.decode(&packet, now) {
                 Decoded::Samples(samples) => {
                     // The samples are played one after another from here on.
                     let ahead = (self.pending.len() + samples / 2) as f64 / f64::from(crate::SAMPLE_RATE);
@@ -64,6 +64,7 @@ impl FixedPlayout {
                     stats.jitter_buffer_emitted_count += samples as u64;
                     samples
                 }
+                Decoded::Noise(samples) => samples,
                 Decoded::Malformed(samples) => {
                     codec.conceal(samples);
                     samples
@@ -71,14 +72,15 @@ impl FixedPlayout {
             },
             Pop::Lost { duration, next } => {
                 let samples = fill(duration);
-                if !next.is_some_and(|next| codec.restore(&next.payload, samples, samples)) {
+                let copy = next.filter(|next| next.content == Content::Sound);
+                if !copy.is_some_and(|next| codec.restore(&next.payload, samples, samples)) {
                     codec.conceal(samples);
                 }
                 samples
             }
             Pop::Empty { duration } => {
                 let samples = fill(duration);
-                if codec.silence_announced {
+                if codec.is_silence() {
                     // Comfort noise: nothing was lost.
                     codec.generate(samples);
                 } else {

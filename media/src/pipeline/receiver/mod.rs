@@ -8,11 +8,12 @@ mod tempo;
 
 pub use stats::ReceiverStats;
 
-use super::{Loudness, RtpPacket};
+use super::{Content, Loudness, RtpPacket};
 use crate::{
     SAMPLE_RATE, TICK_SAMPLES,
     audio::{
         codec::{CodecKind, Decoder, Error, MAX_PACKET_SAMPLES, Restored},
+        comfort_noise::{ComfortNoise, Description},
         jitter::{AdaptiveConfig, ReceptionStats},
         level::{Level, Meter},
     },
@@ -64,9 +65,23 @@ struct Codec {
     scratch: Vec<f32>,
     /// Samples concealed since the last real one.
     concealed_run: usize,
-    /// The last packet said that silence follows (Opus: two bytes or less).
-    silence_announced: bool,
+    /// What the last packet said of the time after it.
+    follows: Follows,
+    noise: Option<ComfortNoise>,
     stats: ReceiverStats,
+}
+
+/// What is to be played where nothing was sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Follows {
+    /// Sound: what is missing is lost.
+    Sound,
+    /// A key of a telephone, which is sent as an event.
+    Key,
+    /// Silence, as the codec makes it (Opus: a packet of two bytes or less).
+    Silence,
+    /// Noise that was described (RFC 3389).
+    Noise,
 }
 
 impl Receiver {
@@ -92,10 +107,19 @@ impl Receiver {
         }
     }
 
-    /// Takes a packet that came from the network at `arrival`.
+    /// Takes a packet that came from the network at `arrival`. Comfort noise goes with a codec of its clock rate, 8 kHz:
+    /// with another, it is counted and left.
     pub fn push(&mut self, packet: RtpPacket, arrival: Instant) {
         let codec = &mut self.codec;
-        let Ok(samples) = codec.decoder.packet_samples(&packet.payload) else {
+        let samples = match packet.content {
+            Content::Sound => codec.decoder.packet_samples(&packet.payload).ok(),
+            Content::ComfortNoise if codec.decoder.kind().clock_rate() != ComfortNoise::RATE => {
+                return self.count_other(&packet);
+            }
+            // It lasts until there is more; so long it lasts at least.
+            Content::ComfortNoise => Description::parse(&packet.payload).map(|_| TICK_SAMPLES),
+        };
+        let Some(samples) = samples else {
             codec.stats.malformed += 1;
             return;
         };
@@ -110,7 +134,11 @@ impl Receiver {
     /// Takes a packet that is no sound but shares the stream's sequence numbers, a telephone event (RFC 4733): it is no
     /// loss, and the sound it stands for is not concealed as one.
     pub fn push_event(&mut self, packet: &RtpPacket) {
-        self.codec.silence_announced = true;
+        self.codec.follows = Follows::Key;
+        self.count_other(packet);
+    }
+
+    fn count_other(&mut self, packet: &RtpPacket) {
         match &mut self.playout {
             Playout::Fixed(playout) => playout.count_other(packet.ssrc, packet.sequence_number),
             Playout::Adaptive(playout) => playout.count_other(packet.ssrc, packet.sequence_number),
@@ -168,6 +196,8 @@ impl Receiver {
 enum Decoded {
     /// So many samples, in `scratch`.
     Samples(usize),
+    /// So many samples of noise, in `scratch`.
+    Noise(usize),
     /// Its head was right and its body is not: as good as lost. It should have lasted so many samples.
     Malformed(usize),
 }
@@ -184,7 +214,8 @@ impl Codec {
             decoder,
             scratch: vec![0.0; MAX_PACKET_SAMPLES],
             concealed_run: 0,
-            silence_announced: false,
+            follows: Follows::Sound,
+            noise: None,
             stats: ReceiverStats::default(),
         }
     }
@@ -194,10 +225,15 @@ impl Codec {
         self.decoder.kind().samples_per_timestamp() as usize
     }
 
-    fn decode(&mut self, payload: &[u8], now: Instant) -> Decoded {
+    fn decode(&mut self, packet: &RtpPacket, now: Instant) -> Decoded {
+        let payload = &packet.payload[..];
+        if packet.content == Content::ComfortNoise {
+            return self.begin_noise(payload);
+        }
         match self.decoder.decode(payload, &mut self.scratch) {
             Ok(samples) if samples > 0 => {
-                self.silence_announced = self.decoder.kind() == CodecKind::Opus && payload.len() <= 2;
+                let silent = self.decoder.kind() == CodecKind::Opus && payload.len() <= 2;
+                self.follows = if silent { Follows::Silence } else { Follows::Sound };
                 self.concealed_run = 0;
                 self.stats.first_audio.get_or_insert(now);
                 Decoded::Samples(samples)
@@ -207,6 +243,24 @@ impl Codec {
                 Decoded::Malformed(self.decoder.packet_samples(payload).unwrap_or(0).max(1))
             }
         }
+    }
+
+    fn begin_noise(&mut self, payload: &[u8]) -> Decoded {
+        let Some(description) = Description::parse(payload) else { return Decoded::Malformed(TICK_SAMPLES) };
+        match &mut self.noise {
+            Some(noise) if self.follows == Follows::Noise => noise.become_like(description),
+            // Whatever the last silence sounded like is long ago.
+            noise => *noise = ComfortNoise::new(description).ok(),
+        }
+        self.follows = Follows::Noise;
+        self.concealed_run = 0;
+        self.generate(TICK_SAMPLES);
+        Decoded::Noise(TICK_SAMPLES)
+    }
+
+    /// Whether the far end said that it sends no sound for a while, so that none is lost.
+    fn is_silence(&self) -> bool {
+        self.follows != Follows::Sound
     }
 
     /// Restores `samples` of lost sound that begin `distance` samples before `packet`, into `scratch`. False: the packet
@@ -226,8 +280,13 @@ impl Codec {
     /// Lets the decoder fill `samples` of `scratch` with a guess, or with comfort noise.
     fn generate(&mut self, samples: usize) {
         let out = &mut self.scratch[..whole_steps(samples)];
-        if self.decoder.conceal(out).is_err() {
-            out.fill(0.0);
+        match &mut self.noise {
+            Some(noise) if self.follows == Follows::Noise => noise.fill(out),
+            _ if self.decoder.conceal(out).is_err() => out.fill(0.0),
+            _ => {}
+        }
+        if matches!(self.follows, Follows::Silence | Follows::Noise) {
+            self.stats.comfort_noise_samples += samples as u64;
         }
     }
 
@@ -240,7 +299,7 @@ impl Codec {
     /// `samples` of `scratch` are a guess: fades and counts them.
     fn count_concealed(&mut self, samples: usize) {
         // Silence that was announced is no loss.
-        if self.silence_announced {
+        if self.is_silence() {
             return;
         }
         let made = &mut self.scratch[..samples];

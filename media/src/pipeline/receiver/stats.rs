@@ -28,6 +28,9 @@ pub struct ReceiverStats {
     pub silent_concealed_samples: u64,
     /// Times that concealment began.
     pub concealment_events: u64,
+    /// Samples of noise played where the far end said that it sends silence (DTX, RFC 3389): not concealed, for nothing
+    /// is missing.
+    pub comfort_noise_samples: u64,
     /// Samples put in by playing slower.
     pub inserted_samples_for_deceleration: u64,
     /// Samples left out by playing faster.

@@ -181,8 +181,14 @@ fn packets_of_ten_to_sixty_milliseconds_mix() {
         let Some(payload) = whole.get(at..at + length) else { break };
         at += length;
         let payload = Bytes::copy_from_slice(payload);
-        let packet =
-            RtpPacket { ssrc: 1, sequence_number: sequence, timestamp: (at - length) as u32, marker: false, payload };
+        let packet = RtpPacket {
+            ssrc: 1,
+            sequence_number: sequence,
+            timestamp: (at - length) as u32,
+            marker: false,
+            content: Content::Sound,
+            payload,
+        };
         // A packet leaves when its last sample has been spoken.
         arrivals.push((at as u64 / 8, packet));
         sequence = sequence.wrapping_add(1);

@@ -1,5 +1,9 @@
 //! What is read off a session description before the WebRTC stack sees it, so that a useless one gets a clear error.
 
+mod sections;
+
+pub(super) use sections::{DtlsRole, Sections};
+
 use super::error::PeerError;
 use chatphone_media::audio::codec::CodecKind;
 use rtc::sdp::description::session::SessionDescription;
@@ -28,7 +32,7 @@ pub fn validate_offer(sdp: &str, ours: &[CodecKind]) -> Result<(), PeerError> {
     let mut audio =
         parsed.media_descriptions.iter().filter(|m| m.media_name.media == "audio" && m.media_name.port.value != 0);
     let Some(section) = audio.next() else {
-        return Err(PeerError::RemoteDescription("it has no audio section".into()));
+        return Err(no_audio());
     };
     if parsed.attribute("fingerprint").is_none() && !section.has_attribute("fingerprint") {
         return Err(PeerError::RemoteDescription("it has no DTLS fingerprint, so it is not WebRTC".into()));
@@ -41,6 +45,10 @@ pub fn validate_offer(sdp: &str, ours: &[CodecKind]) -> Result<(), PeerError> {
         offered: offered.join(", "),
         ours: ours.iter().map(|c| c.name()).collect::<Vec<_>>().join(", "),
     })
+}
+
+pub(super) fn no_audio() -> PeerError {
+    PeerError::RemoteDescription("it has no audio section".into())
 }
 
 /// The encoding name of a payload type: from its `rtpmap`, else the static assignment (RFC 3551, 6).
@@ -57,9 +65,10 @@ fn encoding_name(section: &rtc::sdp::description::media::MediaDescription, forma
     })
 }
 
-/// Takes telephone events of all clock rates but one out of an offer. Browsers offer them at 48 kHz and at 8 kHz; the
-/// WebRTC crate takes both for one codec. Kept is the rate of the codec that we will send with, if it is there.
-pub(super) fn with_one_event_format(sdp: &str, ours: &[CodecKind]) -> String {
+/// Takes telephone events and comfort noise of all clock rates but one out of an offer. Browsers offer events at 48 kHz
+/// and at 8 kHz, and have offered noise at 8, 16 and 32 kHz; the WebRTC crate takes them for one codec. Kept are events at
+/// the rate of the codec that we will send with, if they are there, and noise at 8 kHz.
+pub(super) fn with_one_format_each(sdp: &str, ours: &[CodecKind]) -> String {
     let Ok(parsed) = parse(sdp) else { return sdp.to_owned() };
     let Some(audio) = parsed.media_descriptions.iter().find(|m| m.media_name.media == "audio") else {
         return sdp.to_owned();
@@ -67,18 +76,21 @@ pub(super) fn with_one_event_format(sdp: &str, ours: &[CodecKind]) -> String {
     let formats = &audio.media_name.formats;
     let has = |kind: &&CodecKind| formats.iter().any(|f| encoding_name(audio, f).eq_ignore_ascii_case(kind.name()));
     let rate = ours.iter().find(has).map_or(8000, |kind| kind.clock_rate()).to_string();
-    let events: Vec<(&str, &str)> = audio
-        .attributes
-        .iter()
-        .filter(|a| a.key == "rtpmap")
-        .filter_map(|a| a.value.as_deref()?.split_once(' '))
-        .filter_map(|(format, encoding)| {
-            let (name, clock) = encoding.split_once('/')?;
-            name.eq_ignore_ascii_case("telephone-event").then_some((format, clock))
-        })
-        .collect();
-    let kept = events.iter().find(|(_, clock)| *clock == rate).or(events.first()).map(|(format, _)| *format);
-    let dropped: Vec<&str> = events.iter().map(|(format, _)| *format).filter(|f| Some(*f) != kept).collect();
+    let named = |wanted: &str| -> Vec<(&str, &str)> {
+        let maps = audio.attributes.iter().filter(|a| a.key == "rtpmap");
+        maps.filter_map(|a| a.value.as_deref()?.split_once(' '))
+            .filter_map(|(format, encoding)| {
+                let (name, clock) = encoding.split_once('/')?;
+                name.eq_ignore_ascii_case(wanted).then_some((format, clock))
+            })
+            .collect()
+    };
+    let (events, noise) = (named("telephone-event"), named("CN"));
+    let kept_event = events.iter().find(|(_, clock)| *clock == rate).or(events.first());
+    let kept_noise = noise.iter().find(|(_, clock)| *clock == "8000");
+    let kept = [kept_event, kept_noise].map(|kept| kept.map(|(format, _)| *format));
+    let dropped: Vec<&str> =
+        events.iter().chain(&noise).map(|(format, _)| *format).filter(|f| !kept.contains(&Some(f))).collect();
     if dropped.is_empty() {
         return sdp.to_owned();
     }
@@ -158,11 +170,23 @@ mod tests {
              telephone-event/48000\r\na=rtpmap:126 telephone-event/8000\r\na=fmtp:126 0-15\r\nm=video 9 UDP/TLS/RTP/SAVPF \
              126\r\na=rtpmap:126 VP8/90000\r\n",
         );
-        let opus = with_one_event_format(&offer, &CodecKind::ALL);
+        let opus = with_one_format_each(&offer, &CodecKind::ALL);
         assert!(opus.contains("SAVPF 111 0 110\r\n") && !opus.contains("event/8000") && !opus.contains("fmtp:126"));
         assert!(opus.contains("a=rtpmap:126 VP8/90000"), "another section's format is its own");
-        let pcmu = with_one_event_format(&offer, &[CodecKind::Pcmu]);
+        let pcmu = with_one_format_each(&offer, &[CodecKind::Pcmu]);
         assert!(pcmu.contains("SAVPF 111 0 126\r\n") && !pcmu.contains("event/48000"));
+    }
+
+    #[test]
+    fn comfort_noise_is_kept_at_8_khz_alone() {
+        let offer = with(
+            "m=audio 9 UDP/TLS/RTP/SAVPF 0 105 13\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:105 CN/16000\r\na=rtpmap:13 \
+             CN/8000\r\n",
+        );
+        let kept = with_one_format_each(&offer, &CodecKind::ALL);
+        assert!(kept.contains("SAVPF 0 13\r\n") && !kept.contains("CN/16000"), "{kept}");
+        let wide = offer.replace(" 13\r\n", "\r\n").replace("a=rtpmap:13 CN/8000\r\n", "");
+        assert!(!with_one_format_each(&wide, &CodecKind::ALL).contains("CN/"));
     }
 
     #[test]
