@@ -2,6 +2,7 @@
 
 use super::admin;
 use super::auth::{self, COOKIE, ClientKey, Credentials};
+use super::desk;
 use super::error::ApiError;
 use super::fault::{self, ApiMethod};
 use super::files::StoredFile;
@@ -54,8 +55,10 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
         .route_layer(axum::middleware::from_fn_with_state(shared.clone(), check))
         .route_layer(axum::middleware::from_fn_with_state(shared.clone(), fault::disturb))
         .layer(DefaultBodyLimit::max(MAX_JSON_BYTES));
-    let inside =
-        Router::new().nest("/admin", admin::router()).layer(axum::middleware::from_fn(admin::guard::same_site));
+    let inside = Router::new()
+        .nest("/admin", admin::router())
+        .merge(desk::router())
+        .layer(axum::middleware::from_fn(admin::guard::same_site));
     Router::new().nest(API_PATH, api).merge(inside).with_state(shared)
 }
 

@@ -38,6 +38,7 @@ mod auth;
 mod calls;
 mod center;
 mod config;
+mod desk;
 mod error;
 mod fault;
 mod files;

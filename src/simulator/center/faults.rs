@@ -1,7 +1,7 @@
 //! What goes wrong between an agent's line and the client.
 
-use super::super::fault::{Disturbed, OnWay, Who};
-use super::super::line::{CallCommand, CallEvent, CallId, LineTimer};
+use super::super::fault::{Concerns, Disturbed, OnWay};
+use super::super::line::{CallCommand, CallEvent, CallId, Line, LineTimer};
 use super::super::session::Session;
 use super::{Action, Center, Timer};
 use crate::api::signaling::Signal;
@@ -14,9 +14,9 @@ impl Center {
         let Some(session) = self.sessions.get_mut(chat_id) else { return };
         let Session { client, agent: Some(agent), .. } = session else { return };
         tracing::debug!(chat_id, signal = signal.name(), "to the client");
-        let who = Who { client: Some(client.id()), chat: Some(chat_id), agent: Some(agent.first_name) };
-        let (party_id, peer) = (agent.party_id.clone(), agent.line.peer_id());
-        let Disturbed { messages, media, end_after } = agent.call.outgoing(&mut self.faults, who, peer, signal, now);
+        let who = Concerns { client: Some(client.id()), chat: Some(chat_id), agent: Some(&agent.first_name) };
+        let (party_id, peer) = (agent.party_id.clone(), agent.bot_line().and_then(Line::peer_id));
+        let Disturbed { messages, media, end_after } = agent.trouble.outgoing(&mut self.faults, who, peer, signal, now);
         for message in messages {
             if message.after.is_zero() {
                 session.signal(message.party.or(Some(party_id.clone())), message.signal, at);
@@ -47,11 +47,11 @@ impl Center {
     pub(super) fn line_signal(&mut self, chat_id: &str, signal: Signal, now: Duration) {
         let answered = matches!(signal, Signal::AnswerCall(_));
         let agent = self.sessions.get(chat_id).and_then(|s| s.agent.as_ref());
-        let Some(signal) = agent.and_then(|agent| agent.call.incoming(signal)) else { return };
+        let Some(signal) = agent.and_then(|agent| agent.trouble.incoming(signal)) else { return };
         self.with_line(chat_id, None, now, |line, now| line.signal(signal, now));
         let Some(agent) = self.sessions.get(chat_id).and_then(|s| s.agent.as_ref()) else { return };
-        if let Some(after) = agent.call.end_after_answer().filter(|_| answered) {
-            let (party_id, peer) = (agent.party_id.clone(), agent.line.peer_id());
+        if let Some(after) = agent.trouble.end_after_answer().filter(|_| answered) {
+            let (party_id, peer) = (agent.party_id.clone(), agent.bot_line().and_then(Line::peer_id));
             self.hang_up_later(chat_id, party_id, peer, now + after);
         }
     }
@@ -59,7 +59,7 @@ impl Center {
     /// A peer reports; a call that has just connected may be one that is to end soon.
     pub(super) fn call_reported(&mut self, chat_id: &str, peer: CallId, event: &CallEvent, now: Duration) {
         let Some(agent) = self.sessions.get(chat_id).and_then(|s| s.agent.as_ref()) else { return };
-        if let (CallEvent::Connected, Some(after)) = (event, agent.call.end_after_connect()) {
+        if let (CallEvent::Connected, Some(after)) = (event, agent.trouble.end_after_connect()) {
             self.hang_up_later(chat_id, agent.party_id.clone(), Some(peer), now + after);
         }
     }

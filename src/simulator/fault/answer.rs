@@ -2,7 +2,7 @@
 
 use super::connection::Plug;
 use super::method::ApiMethod;
-use super::plan::{Change, Instead, Strike, Who};
+use super::plan::{Change, Concerns, Instead, Strike};
 use crate::simulator::auth::Credentials;
 use crate::simulator::error::ApiError;
 use crate::simulator::http::API_PATH;
@@ -34,7 +34,7 @@ pub(in crate::simulator) async fn disturb(
     let chat = chat_of(request.uri().path());
     let client = client_of(&request);
     let plug = request.extensions().get::<ConnectInfo<Plug>>().map(|info| info.0.clone());
-    let who = Who { client: client.as_deref(), chat: chat.as_deref(), agent: None };
+    let who = Concerns { client: client.as_deref(), chat: chat.as_deref(), agent: None };
     let Strike { delay, instead, changes } = shared.with(|center, now| center.faults().request(method, who, now));
     if !delay.is_zero() || instead.is_some() || !changes.is_empty() {
         tracing::info!(method = method.name(), ?delay, ?instead, ?changes, "the faults that were ordered");

@@ -2,7 +2,7 @@
 
 use super::kind::{CallFault, RtpFault, Way};
 use super::link::Impairment;
-use super::plan::{Faults, Who};
+use super::plan::{Concerns, Faults};
 use crate::api::signaling::{IceCandidate, Signal};
 use crate::simulator::line::CallId;
 use serde_json::json;
@@ -104,7 +104,7 @@ impl MediaPlan {
 pub(in crate::simulator) struct OnWay {
     /// It goes this much later.
     pub after: Duration,
-    /// Who it says it is from; `None`: the agent.
+    /// Concerns it says it is from; `None`: the agent.
     pub party: Option<String>,
     pub signal: Signal,
 }
@@ -121,7 +121,7 @@ pub(in crate::simulator) struct Disturbed {
 
 /// The faults of the call that an agent has now.
 #[derive(Debug, Default)]
-pub(in crate::simulator) struct CallState {
+pub(in crate::simulator) struct CallTrouble {
     plan: CallPlan,
     /// Nothing goes out before.
     held_until: Duration,
@@ -129,12 +129,12 @@ pub(in crate::simulator) struct CallState {
     peer: Option<CallId>,
 }
 
-impl CallState {
+impl CallTrouble {
     /// A message of the agent's line to the client. The first that describes a peer draws that call's faults.
     pub fn outgoing(
         &mut self,
         faults: &mut Faults,
-        who: Who<'_>,
+        who: Concerns<'_>,
         peer: Option<CallId>,
         signal: Signal,
         now: Duration,

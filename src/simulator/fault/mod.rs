@@ -24,10 +24,10 @@ pub use plan::Ordered;
 
 pub(super) use admin::{quirks_router, router};
 pub(super) use answer::disturb;
-pub(super) use call::{CallState, Disturbed, MediaPlan, OnWay};
+pub(super) use call::{CallTrouble, Disturbed, MediaPlan, OnWay};
 pub(super) use connection::{Listener, Plug};
 pub(super) use link::impair;
-pub(super) use plan::{Faults, Who};
+pub(super) use plan::{Concerns, Faults};
 
 /// One order of a fault.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]

@@ -21,7 +21,7 @@ const STORM: [u16; 4] = [500, 502, 503, 504];
 
 /// Whom an occasion concerns.
 #[derive(Debug, Clone, Copy, Default)]
-pub(in crate::simulator) struct Who<'a> {
+pub(in crate::simulator) struct Concerns<'a> {
     pub client: Option<&'a str>,
     pub chat: Option<&'a str>,
     pub agent: Option<&'a str>,
@@ -98,7 +98,7 @@ impl Order {
     }
 
     /// Whether it strikes on this occasion, which it counts.
-    fn strikes(&mut self, who: Who<'_>) -> bool {
+    fn strikes(&mut self, who: Concerns<'_>) -> bool {
         let When { rate, after, every, client, chat, agent, .. } = &self.fault.when;
         let fits = |wanted: &Option<String>, is: Option<&str>| wanted.is_none() || wanted.as_deref() == is;
         if !self.is_open() || !fits(client, who.client) || !fits(chat, who.chat) || !fits(agent, who.agent) {
@@ -172,7 +172,7 @@ impl Faults {
     }
 
     /// What happens to a request. Orders are asked in turn up to the first that answers instead.
-    pub fn request(&mut self, method: ApiMethod, who: Who<'_>, now: Duration) -> Strike {
+    pub fn request(&mut self, method: ApiMethod, who: Concerns<'_>, now: Duration) -> Strike {
         let mut strike = Strike::default();
         for order in &mut self.orders {
             let FaultKind::Http(on, fault) = &order.fault.kind else { continue };
@@ -250,13 +250,13 @@ impl Faults {
     }
 
     /// Whether an agent that joins is to call at once.
-    pub fn calls_early(&mut self, who: Who<'_>) -> bool {
+    pub fn calls_early(&mut self, who: Concerns<'_>) -> bool {
         let early = |kind: &FaultKind| *kind == FaultKind::Call(CallFault::EarlyOffer);
         self.orders.iter_mut().filter(|o| early(&o.fault.kind)).any(|o| o.strikes(who))
     }
 
     /// What happens to a call that is being offered.
-    pub fn call(&mut self, who: Who<'_>) -> (CallPlan, MediaPlan) {
+    pub fn call(&mut self, who: Concerns<'_>) -> (CallPlan, MediaPlan) {
         let (mut call, mut media) = (CallPlan::default(), MediaPlan::default());
         for order in &mut self.orders {
             match order.fault.kind {

@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
-use super::call::{CallState, MediaPlan, OnWay};
-use super::plan::{Change, Faults, Instead, Strike, Who};
+use super::call::{CallTrouble, MediaPlan, OnWay};
+use super::plan::{Change, Concerns, Faults, Instead, Strike};
 use super::*;
 use crate::api::ErrorCode;
 use crate::api::signaling::{IceCandidate, Signal};
@@ -15,7 +15,7 @@ fn faults(specs: &[&str]) -> Faults {
 }
 
 fn instead(faults: &mut Faults, method: ApiMethod) -> Option<Instead> {
-    faults.request(method, Who::default(), T0).instead
+    faults.request(method, Concerns::default(), T0).instead
 }
 
 fn s(seconds: u64) -> Duration {
@@ -76,14 +76,14 @@ fn a_share_is_drawn_from_the_seed() {
 fn a_further_order_does_not_change_what_the_first_draws() {
     let first = |specs: &[&str]| -> Vec<Duration> {
         let mut faults = faults(specs);
-        (0..20).map(|_| faults.request(ApiMethod::Poll, Who::default(), T0).delay).collect()
+        (0..20).map(|_| faults.request(ApiMethod::Poll, Concerns::default(), T0).delay).collect()
     };
     assert_eq!(first(&["poll:delay=0ms-1s:*"]), first(&["poll:delay=0ms-1s:*", "history:delay=0ms-1s:*"]));
 }
 
 #[test]
 fn a_fault_can_be_for_one_client_chat_or_agent() {
-    let who = Who { client: Some("c"), chat: Some("t"), agent: Some("Ada") };
+    let who = Concerns { client: Some("c"), chat: Some("t"), agent: Some("Ada") };
     for (spec, fits) in [
         ("poll:html:client=c", true),
         ("poll:html:client=d", false),
@@ -99,7 +99,7 @@ fn a_fault_can_be_for_one_client_chat_or_agent() {
 #[test]
 fn a_storm_strikes_all_for_its_time() {
     let mut faults = faults(&["any:storm=5s:after=1:1"]);
-    let at = |faults: &mut Faults, now| faults.request(ApiMethod::Poll, Who::default(), now).instead;
+    let at = |faults: &mut Faults, now| faults.request(ApiMethod::Poll, Concerns::default(), now).instead;
     assert_eq!(at(&mut faults, s(0)), None);
     let mut seen: Vec<u16> = Vec::new();
     for n in 0..40 {
@@ -117,7 +117,7 @@ fn a_storm_strikes_all_for_its_time() {
 #[test]
 fn delays_are_within_their_range_and_add_up_to_what_else_strikes() {
     let mut faults = faults(&["any:delay=100ms-200ms:*", "poll:cut:*", "poll:5500"]);
-    let strike = faults.request(ApiMethod::Poll, Who::default(), T0);
+    let strike = faults.request(ApiMethod::Poll, Concerns::default(), T0);
     assert!((100..=200).contains(&strike.delay.as_millis()));
     assert_eq!((strike.instead, strike.changes), (Some(Instead::Code(ErrorCode::Internal)), vec![Change::Cut]));
 }
@@ -125,7 +125,8 @@ fn delays_are_within_their_range_and_add_up_to_what_else_strikes() {
 #[test]
 fn events_come_twice_late_or_never() {
     let answer = |faults: &mut Faults, events: &[u32]| -> Vec<Value> {
-        let Strike { changes, .. } = faults.request(ApiMethod::Poll, Who { chat: Some("t"), ..Who::default() }, T0);
+        let Strike { changes, .. } =
+            faults.request(ApiMethod::Poll, Concerns { chat: Some("t"), ..Concerns::default() }, T0);
         let mut events = events.iter().map(|n| json!(n)).collect();
         faults.change_events("t", &changes, &mut events);
         events
@@ -251,11 +252,13 @@ fn candidate() -> Signal {
 }
 
 /// What becomes of an offer and what follows it, from a line with these faults.
-fn offered(specs: &[&str], then: &[Signal]) -> (CallState, Vec<OnWay>, Option<MediaPlan>, Option<Duration>) {
-    let (mut faults, mut call) = (faults(specs), CallState::default());
-    let mut disturbed = call.outgoing(&mut faults, Who::default(), Some(1), Signal::offer_call(SDP, false), T0);
+fn offered(specs: &[&str], then: &[Signal]) -> (CallTrouble, Vec<OnWay>, Option<MediaPlan>, Option<Duration>) {
+    let (mut faults, mut call) = (faults(specs), CallTrouble::default());
+    let mut disturbed = call.outgoing(&mut faults, Concerns::default(), Some(1), Signal::offer_call(SDP, false), T0);
     for signal in then {
-        disturbed.messages.extend(call.outgoing(&mut faults, Who::default(), Some(1), signal.clone(), T0).messages);
+        disturbed
+            .messages
+            .extend(call.outgoing(&mut faults, Concerns::default(), Some(1), signal.clone(), T0).messages);
     }
     (call, disturbed.messages, disturbed.media, disturbed.end_after)
 }
@@ -316,7 +319,7 @@ fn a_call_without_ice_hears_nothing_of_the_clients_candidates_either() {
     assert_eq!(call.incoming(candidate()), None);
     let Some(Signal::AnswerCall(answer)) = call.incoming(Signal::answer_call(SDP)) else { panic!() };
     assert!(!answer.sdp.contains("candidate") && answer.sdp.contains("fingerprint"));
-    assert_eq!(CallState::default().incoming(candidate()), Some(candidate()));
+    assert_eq!(CallTrouble::default().incoming(candidate()), Some(candidate()));
 }
 
 #[test]
@@ -336,10 +339,10 @@ fn messages_can_come_from_somebody_else() {
 
 #[test]
 fn the_next_call_draws_faults_of_its_own_and_a_renegotiation_none() {
-    let (mut faults, mut call) = (faults(&["call:double-offer"]), CallState::default());
+    let (mut faults, mut call) = (faults(&["call:double-offer"]), CallTrouble::default());
     let mut offer = |peer| {
         let signal = Signal::offer_call(SDP, false);
-        call.outgoing(&mut faults, Who::default(), Some(peer), signal, T0).messages.len()
+        call.outgoing(&mut faults, Concerns::default(), Some(peer), signal, T0).messages.len()
     };
     assert_eq!([offer(1), offer(1), offer(2)], [2, 1, 1]);
 }
