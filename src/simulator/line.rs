@@ -11,6 +11,7 @@
 
 use super::config::Rejection;
 use super::desk::line::CallState;
+use super::fault::MediaPlan;
 use crate::api::signaling::IceCandidate;
 use crate::api::signaling::Signal;
 use chatphone_media::audio::dtmf::{Dial, Digit};
@@ -39,6 +40,8 @@ pub(super) enum CallCommand {
     AddCandidate(IceCandidate),
     /// The agent presses keys.
     Dial(Dial),
+    /// The line is bad from now on.
+    Impair(MediaPlan),
     /// The call is over.
     Close,
 }
@@ -296,6 +299,11 @@ impl Line {
             self.command(CallCommand::Dial(dial));
         }
         up
+    }
+
+    /// The peer of the call, or the one kept ready for the next.
+    pub fn peer_id(&self) -> Option<CallId> {
+        self.peer.as_ref().map(|p| p.id)
     }
 
     /// The agent will refuse the next call.

@@ -49,6 +49,7 @@ mod fault;
 mod files;
 mod http;
 mod line;
+mod quirks;
 mod script;
 mod session;
 mod shared;
@@ -59,7 +60,11 @@ pub use config::{
     AgentConfig, AgentKind, AgentSound, Hours, Rejection, SimulatorConfig, parse_ice_server, parse_parameter,
 };
 pub use error::SimulatorError;
-pub use fault::{ApiMethod, Fault, FaultKind};
+pub use fault::{
+    ApiMethod, CallFault, FAULT_KINDS, Fault, FaultKind, HttpFault, KindInfo, MediaFault, RtpFault, Span, Way, When,
+    parse_loss, parse_time,
+};
+pub use quirks::{Quirk, Quirks};
 pub use script::COMMANDS;
 
 use calls::Telephony;
@@ -99,13 +104,8 @@ impl Simulator {
         let router = http::router(shared.clone());
         let closing = shared.closing.clone();
         let server = tokio::spawn(async move {
-            let service = axum::serve(
-                axum::serve::ListenerExt::tap_io(listener, |stream| {
-                    // Signaling is small and urgent.
-                    let _ = stream.set_nodelay(true);
-                }),
-                router,
-            );
+            let service =
+                axum::serve(fault::Listener(listener), router.into_make_service_with_connect_info::<fault::Plug>());
             if let Err(error) = service.with_graceful_shutdown(closing.cancelled_owned()).await {
                 tracing::error!(%error, "the simulator stopped serving");
             }
@@ -128,7 +128,7 @@ impl Simulator {
         self.shared.telephony.recordings()
     }
 
-    /// Orders errors, from now on.
+    /// Orders a fault, from now on.
     pub fn inject(&self, fault: Fault) {
         self.shared.with(|center, _| center.faults().add(fault));
     }

@@ -4,6 +4,7 @@ use super::admin::log::From as Side;
 use super::auth::ClientKey;
 use super::desk::line::DeskLine;
 use super::desk::wire::DeskId;
+use super::fault::CallTrouble;
 use super::line::Line;
 use crate::api::event::{
     CobrowsingRequested, FormShow, PartyJoined, PartyLeft, SecureFormShow, ServerFile, ServerLocation, ServerMessage,
@@ -33,6 +34,8 @@ pub(super) struct Agent {
     pub last_name: String,
     pub photo: &'static [u8],
     pub who: Who,
+    /// What goes wrong in the call of a bot's line.
+    pub trouble: CallTrouble,
 }
 
 /// Who an agent is, with its telephone line.
@@ -53,6 +56,14 @@ impl Agent {
         match &self.who {
             Who::Bot(line) => line.is_busy(),
             Who::Desk { line, .. } => line.is_busy(),
+        }
+    }
+
+    /// The line of a bot.
+    pub fn bot_line(&self) -> Option<&Line> {
+        match &self.who {
+            Who::Bot(line) => Some(line),
+            Who::Desk { .. } => None,
         }
     }
 

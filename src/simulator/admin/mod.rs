@@ -43,6 +43,7 @@ pub(super) fn router() -> Router<Arc<Shared>> {
         .route("/hours", get(hours).put(set_hours))
         .route("/log", get(read_log))
         .nest("/faults", super::fault::router())
+        .nest("/quirks", super::fault::quirks_router())
         .layer(DefaultBodyLimit::max(MAX_JSON_BYTES))
 }
 

@@ -1,5 +1,6 @@
 //! Which agent has a chat, a bot or a desk: joining, leaving, and the queue of the chats that none is free for.
 
+use super::super::fault::{CallTrouble, Concerns};
 use super::super::line::{Line, LineConfig, LineOutput};
 use super::super::script::{self, Deed};
 use super::super::session::{Agent, SCENARIO_PARTY, Session, Who};
@@ -83,6 +84,7 @@ impl Center {
             last_name: last.to_owned(),
             photo,
             who,
+            trouble: CallTrouble::default(),
         };
         session.agent = Some(match taker {
             Taker::Bot => {
@@ -105,10 +107,13 @@ impl Center {
             Taker::Bot => {
                 let greeting = script::greeting(first_name, session.customer_name.as_deref());
                 session.say(&party_id, greeting, None, at);
-                if self.bot.incoming {
+                let client = Some(session.client.id());
+                let early = self.faults.calls_early(Concerns { client, chat: Some(chat_id), agent: Some(first_name) });
+                if self.bot.incoming || early {
                     let deed = Deed::Call;
                     let chat_id = chat_id.to_owned();
-                    self.timers.set(now + INCOMING_AFTER, Timer::Agent { chat_id, party_id: party_id.clone(), deed });
+                    let after = if early { Duration::ZERO } else { INCOMING_AFTER };
+                    self.timers.set(now + after, Timer::Agent { chat_id, party_id: party_id.clone(), deed });
                 }
                 self.carry_out(chat_id, now);
             }
@@ -186,7 +191,7 @@ impl Center {
             None if session.agent.as_ref().is_some_and(|agent| agent.desk().is_some()) => {
                 self.client_signal_to_desk(chat_id, signal, now);
             }
-            None => self.with_line(chat_id, None, now, |line, now| line.signal(signal, now)),
+            None => self.line_signal(chat_id, signal, now),
             // The other messages belong to a call that there cannot be; to refuse them would refuse the next one.
             Some((code, reason))
                 if matches!(signal, Signal::RequestCall(_) | Signal::OfferCall(_) | Signal::AnswerCall(_)) =>
@@ -217,20 +222,14 @@ impl Center {
     }
 
     fn carry_out(&mut self, chat_id: &str, now: Duration) {
-        let at = self.at(now);
         let Some(session) = self.sessions.get_mut(chat_id) else { return };
         let Some(agent) = session.agent.as_mut() else { return };
         let Who::Bot(line) = &mut agent.who else { return };
         let outputs = line.take_outputs();
         let (party_id, name) = (agent.party_id.clone(), agent.first_name.clone());
-        let mut news = false;
         for output in outputs {
             match output {
-                LineOutput::Send(signal) => {
-                    tracing::debug!(chat_id, signal = signal.name(), "to the client");
-                    session.signal(Some(party_id.clone()), signal, at);
-                    news = true;
-                }
+                LineOutput::Send(signal) => self.post_signal(chat_id, signal, now),
                 LineOutput::StartPeer(id, role) => {
                     self.calls.insert(id, chat_id.to_owned());
                     self.actions.push(Action::StartCall(CallSpec {
@@ -252,9 +251,6 @@ impl Center {
                     self.timers.set(at, Timer::Line { chat_id, party_id, timer });
                 }
             }
-        }
-        if news {
-            self.wake(chat_id);
         }
     }
 }

@@ -9,6 +9,7 @@
 mod agents;
 mod bots;
 mod desks;
+mod faults;
 mod orders;
 #[cfg(test)]
 mod tests;
@@ -23,9 +24,10 @@ use super::config::{AgentConfig, Hours, SimulatorConfig};
 use super::desk::roster::Desks;
 use super::desk::wire::{DeskEvent, DeskId, GoneReason};
 use super::error::ApiError;
-use super::fault::Faults;
+use super::fault::{Faults, OnWay};
 use super::files::{Files, StoredFile};
 use super::line::{CallCommand, CallEvent, CallId, LineTimer, Role};
+use super::quirks::{QuirkState, Quirks};
 use super::script::Deed;
 use super::session::{Agent, At, SCENARIO_PARTY, Session};
 use super::timers::Timers;
@@ -83,6 +85,12 @@ enum Timer {
         party_id: String,
         timer: LineTimer,
     },
+    /// A signaling message that is late.
+    Late {
+        chat_id: String,
+        party_id: String,
+        message: OnWay,
+    },
     /// Look whether the client has been silent for too long.
     Inactivity(String),
     /// The survey did not come back.
@@ -128,6 +136,7 @@ pub(super) struct Center {
     calls: HashMap<CallId, String>,
     files: Files,
     faults: Faults,
+    quirks: QuirkState,
     timers: Timers<Timer>,
     actions: Vec<Action>,
     closed: bool,
@@ -136,7 +145,8 @@ pub(super) struct Center {
 impl Center {
     pub fn new(config: Arc<SimulatorConfig>, epoch_ms: i64) -> Self {
         Self {
-            faults: Faults::new(config.faults.clone()),
+            faults: Faults::new(config.faults.clone(), config.seed),
+            quirks: QuirkState::new(config.quirks.clone()),
             hours: config.hours,
             bot: config.agent.clone(),
             bots: config.agents,
@@ -179,6 +189,14 @@ impl Center {
 
     pub fn faults(&mut self) -> &mut Faults {
         &mut self.faults
+    }
+
+    pub fn quirks(&mut self) -> &mut QuirkState {
+        &mut self.quirks
+    }
+
+    pub fn choose_quirks(&mut self, quirks: Quirks) {
+        self.quirks = QuirkState::new(quirks);
     }
 
     fn at(&self, now: Duration) -> At {
@@ -392,6 +410,7 @@ impl Center {
                 Timer::Line { chat_id, party_id, timer } => {
                     self.with_line(&chat_id, Some(&party_id), now, |line, now| line.timer(timer, now));
                 }
+                Timer::Late { chat_id, party_id, message } => self.send_late(&chat_id, party_id, message, now),
                 Timer::Inactivity(chat_id) => self.check_silence(chat_id, now),
                 Timer::Survey { chat_id, form } => {
                     if self.sessions.get(&chat_id).is_some_and(|s| s.survey == Some(form)) {
@@ -476,6 +495,7 @@ impl Center {
             if let CallEvent::Digit(digit) = event {
                 self.heard_digit(&chat_id, digit, now);
             }
+            self.call_reported(&chat_id, id, &event, now);
             self.with_line(&chat_id, None, now, |line, now| line.peer(id, event, now));
         }
     }
