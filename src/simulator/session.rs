@@ -176,7 +176,8 @@ impl Session {
     pub fn keep(&mut self, event: &ClientEvent, at_ms: i64) {
         let Ok(serde_json::Value::Object(mut fields)) = serde_json::to_value(event) else { return };
         if matches!(event, ClientEvent::SecureFormData(_)) {
-            fields.remove("data");
+            // Whatever else a client puts beside them may tell as much.
+            fields.retain(|name, _| ["event", "form_request_id", "form_name"].contains(&name.as_str()));
         }
         fields.insert("party_id".into(), self.id.clone().into());
         fields.insert("timestamp".into(), at_ms.into());

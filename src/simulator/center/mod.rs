@@ -10,7 +10,9 @@ mod agents;
 mod bots;
 mod desks;
 mod faults;
+mod files;
 mod orders;
+mod silence;
 #[cfg(test)]
 mod tests;
 mod views;
@@ -25,13 +27,13 @@ use super::desk::roster::Desks;
 use super::desk::wire::{DeskEvent, DeskId, GoneReason};
 use super::error::ApiError;
 use super::fault::{Faults, OnWay};
-use super::files::{Files, StoredFile};
+use super::files::Files;
 use super::line::{CallCommand, CallEvent, CallId, LineTimer, Role};
 use super::quirks::{QuirkState, Quirks};
 use super::script::Deed;
-use super::session::{Agent, At, SCENARIO_PARTY, Session};
+use super::session::{At, SCENARIO_PARTY, Session};
 use super::timers::Timers;
-use crate::api::event::{FormData, InactivityTimeout, SessionEnded};
+use crate::api::event::{FormData, SessionEnded};
 use crate::api::types::{Availability, Chat, ChatRequest, SessionState};
 use crate::api::{ClientEvent, ErrorCode, ServerEvent};
 use std::collections::{BTreeMap, HashMap};
@@ -425,68 +427,6 @@ impl Center {
                 }
             }
         }
-    }
-
-    /// The limits of silence, warning first; `None` where there is none.
-    fn silence_limits(&self) -> [Option<Duration>; 2] {
-        [self.config.inactivity_warning, self.config.inactivity_timeout]
-    }
-
-    fn watch_silence(&mut self, chat_id: String, now: Duration) {
-        let Some(session) = self.sessions.get(&chat_id) else { return };
-        let since = session.last_heard;
-        let next =
-            self.silence_limits().into_iter().flatten().map(|limit| since + limit).filter(|due| *due > now).min();
-        if let Some(due) = next {
-            self.timers.set(due, Timer::Inactivity(chat_id));
-        }
-    }
-
-    fn check_silence(&mut self, chat_id: String, now: Duration) {
-        let [warning, timeout] = self.silence_limits();
-        let at = self.at(now);
-        let Some(session) = self.sessions.get_mut(&chat_id).filter(|s| !s.ended) else { return };
-        if session.agent.as_ref().is_some_and(Agent::is_in_call) {
-            // Who talks is not silent.
-            session.last_heard = now;
-        }
-        let silence = now.saturating_sub(session.last_heard);
-        if timeout.is_some_and(|limit| silence >= limit) {
-            return self.time_out(&chat_id, now);
-        }
-        if warning.is_some_and(|limit| silence >= limit) && !session.warned {
-            session.warn(at);
-            self.wake(&chat_id);
-        }
-        self.watch_silence(chat_id, now);
-    }
-
-    fn time_out(&mut self, chat_id: &str, now: Duration) {
-        let last = InactivityTimeout {
-            msg: "This chat was ended because you did not write.".into(),
-            timestamp: self.at(now).ms(),
-            ..Default::default()
-        };
-        self.end(chat_id, last, now);
-    }
-
-    /// Upload File: keeps it and gives its id.
-    pub fn add_file(&mut self, file: StoredFile) -> String {
-        let id = uuid::Uuid::new_v4().to_string();
-        self.files.insert(id.clone(), file);
-        id
-    }
-
-    /// Get File.
-    pub fn file(&mut self, client: &ClientKey, chat_id: &str, file_id: &str) -> Result<StoredFile, ApiError> {
-        self.session(client, chat_id)?;
-        self.files.get(file_id, client).cloned().ok_or(ApiError::new(ErrorCode::FileNotFound))
-    }
-
-    /// Get Agent Profile Photo (PNG).
-    pub fn photo(&mut self, client: &ClientKey, chat_id: &str, party_id: &str) -> Result<&'static [u8], ApiError> {
-        let agent = self.session(client, chat_id)?.agent.as_ref().filter(|agent| agent.party_id == party_id);
-        agent.map(|agent| agent.photo).ok_or(ApiError::because(ErrorCode::FileNotFound, "no photo of this party"))
     }
 
     /// A report of an agent's WebRTC peer.

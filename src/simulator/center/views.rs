@@ -47,9 +47,4 @@ impl Center {
     pub fn desks(&self) -> Vec<DeskView> {
         self.desks.views()
     }
-
-    /// The file, whoever shared it.
-    pub fn any_file(&self, file_id: &str) -> Option<super::StoredFile> {
-        self.files.find(file_id).cloned()
-    }
 }

@@ -117,7 +117,8 @@ impl Desk {
 
     async fn reply(&mut self, id: Option<u64>, result: Result<(), String>) -> Result<(), Closed> {
         if let Err(error) = &result {
-            tracing::debug!(error, "a desk's command is refused");
+            // It may quote what was sent.
+            tracing::trace!(error, "a desk's command is refused");
         }
         match id {
             Some(id) => self.send(&DeskEvent::Reply { id, ok: result.is_ok(), error: result.err() }).await,

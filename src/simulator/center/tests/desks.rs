@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::simulator::desk::wire::{ChatCommand, SignIn};
+use crate::simulator::session::Agent;
 
 impl Lab {
     /// A center with no bots.

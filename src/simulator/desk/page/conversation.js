@@ -77,6 +77,7 @@ function line(chat, event) {
       return { system: `${event.display_name || "Somebody"} joined` };
     case "party_left":
       return { system: "The agent left" };
+    case "desk_note":
     case "timeout_warning":
     case "inactivity_timeout":
     case "inactvity_timeout":

@@ -154,7 +154,7 @@ class Desk {
       case "perform":
         return chat && this.calls.perform(chat, event.command);
       case "gone":
-        return chat && this.#gone(chat);
+        return chat && this.#gone(chat, event.reason);
     }
   }
 
@@ -184,11 +184,14 @@ class Desk {
   }
 
   /** The chat ended or went to somebody else: it can be read until it is closed. */
-  #gone(chat) {
+  #gone(chat, reason) {
     chat.over = true;
     this.calls.gone(chat);
-    if (chat === this.#selected) this.conversation.update();
-    else this.#forget(chat);
+    if (chat !== this.#selected) return this.#forget(chat);
+    const msg = reason === "transferred" ? "The chat was handed over" : "The chat is over";
+    const note = { event: "desk_note", msg, timestamp: Date.now() };
+    chat.events.push(note);
+    this.conversation.add(note);
     this.#lists();
   }
 
