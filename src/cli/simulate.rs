@@ -244,6 +244,7 @@ fn commands_help() -> String {
 /// When it cannot start: the port is taken, the folder for recordings or the agents' file is of no use.
 pub async fn run(args: SimulateArgs) -> anyhow::Result<()> {
     args.check()?;
+    let people = args.agents_are.contains(&AgentKind::Desk);
     let mut interrupts = Interrupts::take();
     let simulator = Simulator::start(args.into()).await?;
     if !simulator.addr().ip().is_loopback() {
@@ -255,6 +256,9 @@ pub async fn run(args: SimulateArgs) -> anyhow::Result<()> {
     }
     let mut out = std::io::stdout();
     writeln!(out, "listening on http://{}", simulator.addr()).and_then(|()| out.flush()).context("cannot print")?;
+    if people {
+        eprintln!("the agents' desk: http://{}/desk", simulator.addr());
+    }
     interrupts.next().await;
     tracing::info!("stopping");
     simulator.shutdown().await;

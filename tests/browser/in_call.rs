@@ -121,9 +121,13 @@ impl<'a> BrowserCustomer<'a> {
         offer["offerVideo"].as_bool().unwrap()
     }
 
-    /// Renegotiates from the customer's side.
+    /// Offers from the customer's side: a call, or a change of it.
     async fn offer(&mut self, change: &str) {
-        let body = format!("{change}; await pc.setLocalDescription(); return pc.localDescription.sdp;");
+        let body = format!(
+            "{change}; await pc.setLocalDescription();\
+             while (pc.iceGatheringState !== 'complete') await new Promise((r) => setTimeout(r, 20));\
+             return pc.localDescription.sdp;"
+        );
         let sdp = self.page.eval_async(&body).await;
         self.chat.signal(json!({"type": "OFFER_CALL", "offerVideo": true, "sdp": sdp})).await;
         let answer = self.chat.until_signal("ANSWER_CALL").await;
@@ -164,5 +168,29 @@ async fn video_is_added_on_either_side_and_removed_again() {
     desk.shows("call-state", "connected").await;
     let (hz, level) = desk.hears().await;
     assert!((hz - 440.0).abs() < 10.0 && level > -40.0, "{hz} Hz at {level} dBFS");
+    center.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_customer_that_offers_the_call_itself_is_answered() {
+    let center = center().await;
+    let browser = Browser::start().await;
+    let desk = browser.desk(&center, "Ada", "tone=880&answer=auto").await;
+    let mut customer = BrowserCustomer::connect(&browser, &center).await;
+    customer.offer("").await;
+    desk.shows("call-state", "connected").await;
+    let (hz, level) = desk.hears().await;
+    assert!((hz - 440.0).abs() < 10.0 && level > -40.0, "{hz} Hz at {level} dBFS");
+    center.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_microphone_is_what_the_customer_hears() {
+    let center = center().await;
+    let browser = Browser::start().await;
+    let page = browser.desk(&center, "Ada", "").await;
+    page.until("document.getElementById('microphone').innerText === 'microphone'").await;
+    let customer = in_call(&center, &page).await;
+    hears_level(&customer, |level| level > 0.01).await;
     center.shutdown().await;
 }

@@ -53,6 +53,10 @@ async fn fits(page: &Page<'_>, what: &str, sizes: &[(u32, u32)]) {
                    .filter((e) => e.offsetParent && e.scrollWidth > e.clientWidth + 1).map((e) => e.textContent)";
         assert_eq!(page.eval(cut).await, json!([]), "texts are cut off at {width}x{height}");
     }
+    let nameless = "[...document.querySelectorAll('button, input, select, textarea, meter, video, dialog, ol, ul')]\
+                    .filter((e) => !e.textContent.trim() && !e.labels?.length && !e.ariaLabel && !e.getAttribute('aria-labelledby'))\
+                    .map((e) => e.outerHTML)";
+    assert_eq!(page.eval(nameless).await, json!([]), "each control has a name for who does not see it");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,7 +1,7 @@
 // The call of each chat, and the panel that shows the selected one's.
 
 import { Call } from "./call.js";
-import { ask, byId, el, fact, show, toast } from "./dom.js";
+import { ask, byId, el, fact, setText, show, toast } from "./dom.js";
 import { measure, openCamera, ring } from "./sound.js";
 import { lines, summarize } from "./stats.js";
 
@@ -24,11 +24,7 @@ export class CallPanel {
     on("mute", (chat) => this.mute(chat, !chat.muted));
     on("hold", (chat) => this.hold(chat, !chat.held));
     on("video", (chat) => this.video(chat, !chat.call?.hasVideo));
-    byId("keys").addEventListener("click", () => {
-      const open = byId("keypad").hidden;
-      show(byId("keypad"), open);
-      byId("keys").setAttribute("aria-expanded", String(open));
-    });
+    byId("keys").addEventListener("click", () => this.#showKeypad(byId("keypad").hidden));
     byId("keypad").append(
       ...[...KEYS].map((key) => {
         const button = el("button", { type: "button", dataset: { key } }, key);
@@ -43,6 +39,11 @@ export class CallPanel {
     this.#chat = chat;
     this.#attach();
     this.update();
+  }
+
+  #showKeypad(on) {
+    show(byId("keypad"), on);
+    byId("keys").setAttribute("aria-expanded", String(on));
   }
 
   /** The center says how the call of a chat stands. */
@@ -144,7 +145,7 @@ export class CallPanel {
   hold(chat, on) {
     chat.held = on;
     chat.call?.setMuted(on || chat.muted);
-    byId("remote-audio").muted = Boolean(this.#chat?.held);
+    this.#attach();
     this.update();
   }
 
@@ -235,9 +236,10 @@ export class CallPanel {
     const audio = byId("remote-audio");
     const sound = tracks("audio");
     // A call goes on sounding while another chat is looked at.
-    const sounding = sound.length ? remote : ([...this.#desk.chats.values()].find((c) => c.call && c.remote)?.remote ?? null);
+    const talking = sound.length ? chat : this.#talking();
+    const sounding = talking?.remote ?? null;
     if (audio.srcObject !== sounding) audio.srcObject = sounding;
-    audio.muted = Boolean(chat?.held);
+    audio.muted = Boolean(talking?.held);
     if (sounding) audio.play().catch(() => toast("Click anywhere to hear the customer: the browser waits for it."));
     const picture = tracks("video").filter((t) => !t.muted);
     const remoteVideo = byId("remote-video");
@@ -251,6 +253,11 @@ export class CallPanel {
     }
     show(localVideo, camera !== null);
     show(byId("videos"), picture.length > 0 || camera !== null);
+  }
+
+  /** The chat whose call is up, whichever is looked at. */
+  #talking() {
+    return [...this.#desk.chats.values()].find((chat) => chat.call && chat.remote);
   }
 
   #rings(chat) {
@@ -289,10 +296,10 @@ export class CallPanel {
     const rings = view.state === "ringing" && !call;
     const connection = call?.peer.connectionState;
     const up = view.state === "up" && connection === "connected";
-    byId("call-state").textContent = up ? (chat.held ? "on hold" : "connected") : STATES[view.state];
+    setText("call-state", up ? (chat.held ? "on hold" : "connected") : STATES[view.state]);
     byId("call-state").dataset.state = up ? "connected" : view.state;
     show(byId("ringing"), rings);
-    byId("ringing").textContent = rings ? `${chat.view.customer || "The customer"} calls${view.video ? " with video" : ""}` : "";
+    setText("ringing", rings ? `${chat.view.customer || "The customer"} calls${view.video ? " with video" : ""}` : "");
     show(byId("answer"), rings);
     show(byId("answer-video"), rings && view.video);
     show(byId("reject"), rings);
@@ -304,14 +311,13 @@ export class CallPanel {
     byId("mute").setAttribute("aria-pressed", String(Boolean(chat?.muted)));
     byId("hold").setAttribute("aria-pressed", String(Boolean(chat?.held)));
     byId("video").setAttribute("aria-pressed", String(Boolean(call?.hasVideo)));
-    if (!call) show(byId("keypad"), false);
+    if (!call) this.#showKeypad(false);
     show(byId("meters"), Boolean(call));
     show(byId("digits"), Boolean(chat?.digits) && Boolean(call));
-    byId("digits-in").textContent = chat?.digits ?? "";
-    byId("call-note").textContent = chat?.note ?? "";
+    setText("digits-in", chat?.digits ?? "");
+    setText("call-note", chat?.note ?? "");
     const seconds = call?.connectedAt ? Math.floor((performance.now() - call.connectedAt) / 1000) : null;
-    byId("call-time").textContent =
-      seconds === null ? "" : `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
+    setText("call-time", seconds === null ? "" : `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`);
     show(byId("stats"), Boolean(call && chat.stats));
     if (call && chat.stats) byId("stats").replaceChildren(...lines(chat.stats).flatMap(([t, v]) => fact(t, v)));
     if (up && byId("videos").hidden !== true) this.#attach();

@@ -15,6 +15,12 @@ export function el(tag, props = {}, ...children) {
 /** A term and what it is, for a <dl>. */
 export const fact = (term, value) => [el("dt", {}, term), el("dd", {}, String(value))];
 
+/** Sets a text where it is another one: what did not change is not read out again. */
+export function setText(id, text) {
+  const element = byId(id);
+  if (element.textContent !== text) element.textContent = text;
+}
+
 export function show(element, on) {
   element.hidden = !on;
 }
