@@ -35,6 +35,7 @@ async fn a_completed_call_has_every_figure() {
         "/timing_ms/request_to_first_audio",
         "/received/jitter_buffer_ms",
         "/rtt_ms",
+        "/quality/mos",
         "/ice/local",
         "/ice/remote",
     ] {

@@ -7,6 +7,7 @@
 //! Everything the peer reports comes as [`PeerEvent`]s on one channel; the crate's handler callbacks run on its driver
 //! task, where a slow handler would stall ICE, so they only hand on.
 
+mod codecs;
 mod connect;
 mod early;
 mod error;
@@ -17,7 +18,8 @@ mod rtcp;
 mod sdp;
 mod stats;
 
-pub use connect::{AudioPeer, NegotiatedCodec, NegotiatedCodecs, PeerConfig, RtpWriter, unusable_ice_servers};
+pub use codecs::{NegotiatedCodec, NegotiatedCodecs};
+pub use connect::{AudioPeer, PeerConfig, RtpWriter, unusable_ice_servers};
 pub use error::PeerError;
 pub use event::{PeerEvent, PeerState, ReceivedRtp};
 pub use network::{LocalNetwork, PortRange};
