@@ -169,3 +169,113 @@ async fn a_far_end_that_has_one_codec_alone_gets_that_one() {
         b.close().await;
     }
 }
+
+/// Connects two peers, the offer going through `rewrite` on its way.
+async fn connect_with_offer(rewrite: impl Fn(String) -> String) {
+    let (a, mut a_events) = AudioPeer::new(config(&CodecKind::ALL)).await.unwrap();
+    let (b, mut b_events) = AudioPeer::new(config(&CodecKind::ALL)).await.unwrap();
+    let offer = rewrite(a.create_offer().await.unwrap());
+    let answer = b.accept_offer(&offer).await.unwrap();
+    a.accept_answer(&answer).await.unwrap_or_else(|e| panic!("{e}:\n{answer}"));
+    timeout(Duration::from_secs(10), async {
+        tokio::join!(connected(&mut a_events, &b), connected(&mut b_events, &a));
+    })
+    .await
+    .unwrap_or_else(|_| panic!("not connected after 10 s with\n{offer}\n{answer}"));
+    a.close().await;
+    b.close().await;
+}
+
+fn without(sdp: &str, prefixes: &[&str]) -> String {
+    sdp.lines().filter(|l| !prefixes.iter().any(|p| l.starts_with(p))).map(|l| format!("{l}\r\n")).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_far_end_that_neither_names_nor_bundles_its_section_connects() {
+    connect_with_offer(|offer| without(&offer, &["a=mid", "a=group"])).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_far_end_that_is_the_dtls_client_connects() {
+    connect_with_offer(|offer| offer.replace("a=setup:actpass", "a=setup:active")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_far_end_that_is_the_dtls_server_connects() {
+    connect_with_offer(|offer| offer.replace("a=setup:actpass", "a=setup:passive")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_far_end_that_does_not_trickle_connects() {
+    let (a, mut a_events) = AudioPeer::new(config(&CodecKind::ALL)).await.unwrap();
+    let (b, mut b_events) = AudioPeer::new(config(&CodecKind::ALL)).await.unwrap();
+    let mut offer = a.create_offer().await.unwrap();
+    loop {
+        match a_events.recv().await.unwrap() {
+            PeerEvent::LocalCandidate(candidate) => offer.push_str(&format!("a={}\r\n", candidate.candidate)),
+            PeerEvent::GatheringComplete => break,
+            _ => {}
+        }
+    }
+    offer.push_str("a=end-of-candidates\r\n");
+    assert!(offer.contains("a=candidate:"), "{offer}");
+    // Nor does it take any: its candidates alone must do.
+    a.accept_answer(&b.accept_offer(&offer).await.unwrap()).await.unwrap();
+    timeout(Duration::from_secs(10), async {
+        tokio::join!(until_connected(&mut a_events), until_connected(&mut b_events));
+    })
+    .await
+    .expect("connected within 10 s");
+}
+
+async fn until_connected(events: &mut Events) {
+    while let Some(event) = events.recv().await {
+        if event == PeerEvent::State(PeerState::Connected) {
+            return;
+        }
+    }
+}
+
+/// What a lite agent's handler tells.
+#[derive(Clone)]
+struct Gathered(tokio::sync::mpsc::UnboundedSender<()>);
+
+#[async_trait::async_trait]
+impl webrtc::peer_connection::PeerConnectionEventHandler for Gathered {
+    async fn on_ice_gathering_state_change(&self, state: webrtc::peer_connection::RTCIceGatheringState) {
+        if state == webrtc::peer_connection::RTCIceGatheringState::Complete {
+            let _ = self.0.send(());
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_ice_lite_server_is_connected_to() {
+    use webrtc::peer_connection::{
+        MediaEngine, PeerConnection, PeerConnectionBuilder, RTCSessionDescription, SettingEngineBuilder,
+    };
+    let mut media = MediaEngine::default();
+    media.register_default_codecs().unwrap();
+    let (done, mut gathered) = unbounded_channel();
+    let lite = PeerConnectionBuilder::new()
+        .with_media_engine(media)
+        .with_setting_engine(SettingEngineBuilder::new().with_lite(true).with_include_loopback_candidate(true).build())
+        .with_handler(std::sync::Arc::new(Gathered(done)))
+        .with_udp_addrs(vec!["127.0.0.1:0".parse::<std::net::SocketAddr>().unwrap()])
+        .build()
+        .await
+        .unwrap();
+    lite.add_transceiver_from_kind(rtc::rtp_transceiver::rtp_sender::RtpCodecKind::Audio, None).await.unwrap();
+    let offer = lite.create_offer(None).await.unwrap();
+    lite.set_local_description(offer).await.unwrap();
+    gathered.recv().await.unwrap();
+    let offer = lite.local_description().await.unwrap().sdp;
+    assert!(offer.contains("a=ice-lite") && offer.contains("a=candidate"), "{offer}");
+
+    let (peer, mut events) = AudioPeer::new(config(&CodecKind::ALL)).await.unwrap();
+    let answer = peer.accept_offer(&offer).await.unwrap();
+    lite.set_remote_description(RTCSessionDescription::answer(answer).unwrap()).await.unwrap();
+    timeout(Duration::from_secs(10), until_connected(&mut events)).await.expect("connected within 10 s");
+    peer.close().await;
+    lite.close().await.unwrap();
+}

@@ -1,11 +1,7 @@
-//! The codecs of a peer: what is offered, and what was agreed on.
+//! The codecs of a peer: what is offered and accepted, and what both sides agreed on.
 
 use chatphone_media::audio::codec::CodecKind;
-use rtc::media_stream::MediaStreamTrack;
-use rtc::rtp_transceiver::rtp_sender::{
-    RTCRtpCodec, RTCRtpCodecParameters, RTCRtpCodingParameters, RTCRtpEncodingParameters, RtpCodecKind,
-};
-use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
+use rtc::rtp_transceiver::rtp_sender::{RTCRtpCodec, RTCRtpCodecParameters};
 
 /// The codec both sides agreed on, with the payload type the far end expects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,17 +23,17 @@ pub struct NegotiatedCodecs {
 }
 
 impl NegotiatedCodecs {
-    /// What is ours of what was agreed on, in our order of preference.
-    pub(super) fn of(ours: &[CodecKind], agreed: &[RTCRtpCodecParameters]) -> Self {
-        let named = |name: &'static str| agreed.iter().filter(move |c| is_named(&c.rtp_codec.mime_type, name));
+    /// What is agreed, in our order of preference.
+    pub(super) fn of(agreed: &[RTCRtpCodecParameters], ours: &[CodecKind]) -> Self {
         let audio = ours.iter().filter_map(|kind| {
-            let payload_type = named(kind.name()).next()?.payload_type;
-            Some(NegotiatedCodec { kind: *kind, payload_type })
+            let codec = agreed.iter().find(|c| is_named(&c.rtp_codec.mime_type, kind.name()))?;
+            Some(NegotiatedCodec { kind: *kind, payload_type: codec.payload_type })
         });
-        Self {
+        let events = agreed.iter().filter(|c| is_named(&c.rtp_codec.mime_type, TELEPHONE_EVENT));
+        NegotiatedCodecs {
             audio: audio.collect(),
-            events: named(TELEPHONE_EVENT).map(|c| (c.payload_type, c.rtp_codec.clock_rate)).collect(),
-            noise: named(COMFORT_NOISE).map(|c| c.payload_type).next(),
+            events: events.map(|c| (c.payload_type, c.rtp_codec.clock_rate)).collect(),
+            noise: agreed.iter().find(|c| is_named(&c.rtp_codec.mime_type, COMFORT_NOISE)).map(|c| c.payload_type),
         }
     }
 
@@ -106,7 +102,7 @@ pub(super) fn all_codecs(kinds: &[CodecKind]) -> Vec<RTCRtpCodecParameters> {
     kinds.iter().map(|kind| codec_parameters(*kind)).chain(noise).chain(events).collect()
 }
 
-fn codec_parameters(kind: CodecKind) -> RTCRtpCodecParameters {
+pub(super) fn codec_parameters(kind: CodecKind) -> RTCRtpCodecParameters {
     RTCRtpCodecParameters {
         rtp_codec: RTCRtpCodec {
             mime_type: format!("audio/{}", kind.name()),
@@ -119,20 +115,4 @@ fn codec_parameters(kind: CodecKind) -> RTCRtpCodecParameters {
         // Offered as this; in an answer the offer's number counts.
         payload_type: kind.static_payload_type().unwrap_or(111),
     }
-}
-
-/// The description of a track of ours. Two of the same stream are the same to the far end.
-pub(super) fn audio_track(stream: &str, ssrc: u32, kind: CodecKind) -> TrackLocalStaticRTP {
-    let coding = RTCRtpEncodingParameters {
-        rtp_coding_parameters: RTCRtpCodingParameters { ssrc: Some(ssrc), ..Default::default() },
-        codec: codec_parameters(kind).rtp_codec,
-        ..Default::default()
-    };
-    TrackLocalStaticRTP::new(MediaStreamTrack::new(
-        stream.into(),
-        format!("{stream}-audio"),
-        "audio".into(),
-        RtpCodecKind::Audio,
-        vec![coding],
-    ))
 }

@@ -1,10 +1,11 @@
-use super::codecs::{NegotiatedCodecs, all_codecs, audio_track};
+use super::codecs::{NegotiatedCodecs, all_codecs, codec_parameters};
 use super::early::{Gate, HoldingRuntime};
 use super::error::PeerError;
-use super::event::{PeerEvent, PeerState, ReceivedRtp};
+use super::event::PeerEvent;
+use super::handler::{Handler, RemoteOffer, lock};
 use super::network::LocalNetwork;
 use super::rtcp::{RemoteReport, RtcpTap};
-use super::sdp;
+use super::sdp::{self, DtlsRole, Sections};
 use super::stats::PeerStats;
 use crate::api::signaling::IceCandidate;
 use crate::api::types::{IceServer, one_line};
@@ -12,18 +13,17 @@ use bytes::Bytes;
 use chatphone_media::audio::codec::CodecKind;
 use rtc::ice::mdns::MulticastDnsMode;
 use rtc::interceptor::Slot;
-use rtc::rtp_transceiver::rtp_sender::RtpCodecKind;
-use std::sync::Arc;
+use rtc::media_stream::MediaStreamTrack;
+use rtc::rtp_transceiver::rtp_sender::{RTCRtpCodingParameters, RTCRtpEncodingParameters, RtpCodecKind};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
 use webrtc::media_stream::track_local::TrackLocal;
 use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
-use webrtc::media_stream::track_remote::{TrackRemote, TrackRemoteEvent};
 use webrtc::peer_connection::{
-    MediaEngine, PeerConnection, PeerConnectionBuilder, PeerConnectionEventHandler, RTCConfigurationBuilder,
-    RTCIceCandidateInit, RTCIceConnectionState, RTCIceGatheringState, RTCIceServer, RTCIceTransportPolicy,
-    RTCPeerConnectionIceEvent, RTCPeerConnectionState, RTCSessionDescription, Registry, SettingEngineBuilder,
-    StatsSelector, register_default_interceptors,
+    MediaEngine, PeerConnection, PeerConnectionBuilder, RTCConfigurationBuilder, RTCIceCandidateInit, RTCIceServer,
+    RTCIceTransportPolicy, RTCSessionDescription, Registry, SettingEngineBuilder, StatsSelector,
+    register_default_interceptors,
 };
 use webrtc::rtp_transceiver::RtpSender;
 
@@ -62,6 +62,13 @@ pub struct AudioPeer {
     ssrc: u32,
     codecs: Vec<CodecKind>,
     reports: watch::Receiver<Option<RemoteReport>>,
+    offer: RemoteOffer,
+    dtls_role: Mutex<Option<DtlsRole>>,
+}
+
+/// The role that the crate's answer says it takes.
+fn written(answer: &str) -> DtlsRole {
+    if answer.contains("a=setup:passive") { DtlsRole::Passive } else { DtlsRole::Active }
 }
 
 impl AudioPeer {
@@ -78,11 +85,12 @@ impl AudioPeer {
             let Some(addresses) = config.network.socket_addresses(attempt) else { break };
             // Without a route for multicast the mDNS socket cannot be made, and with it the peer.
             for mdns in [MulticastDnsMode::QueryOnly, MulticastDnsMode::Disabled] {
-                let handler = Handler { events: events_tx.clone(), ice_up: Gate::default() };
+                let offer = RemoteOffer::default();
+                let handler = Handler { events: events_tx.clone(), ice_up: Gate::default(), offer: Arc::clone(&offer) };
                 let tap = RtcpTap::new(ssrc, events_tx.clone(), reports_tx.clone());
                 match build(&config, addresses.clone(), mdns, handler, tap).await {
                     Ok(connection) => {
-                        let peer = Self::with_track(connection, ssrc, config.codecs, reports).await?;
+                        let peer = Self::with_track(connection, ssrc, config.codecs, reports, offer).await?;
                         return Ok((peer, events));
                     }
                     Err(e) => last = e.to_string(),
@@ -100,6 +108,7 @@ impl AudioPeer {
         ssrc: u32,
         codecs: Vec<CodecKind>,
         reports: watch::Receiver<Option<RemoteReport>>,
+        offer: RemoteOffer,
     ) -> Result<Self, PeerError> {
         let Some(first) = codecs.first() else {
             return Err(PeerError::Setup("no audio codec is enabled".into()));
@@ -115,7 +124,7 @@ impl AudioPeer {
                 tracing::debug!(%error, "codec preferences were not taken");
             }
         }
-        Ok(Self { connection, sender, track, stream, ssrc, codecs, reports })
+        Ok(Self { connection, sender, track, stream, ssrc, codecs, reports, offer, dtls_role: Mutex::default() })
     }
 
     /// Makes an offer and starts gathering.
@@ -138,11 +147,17 @@ impl AudioPeer {
         self.send_with(sdp::best_common(offer, &self.codecs)?).await?;
         let remote = |e: webrtc::error::Error| PeerError::RemoteDescription(e.to_string());
         let local = |e: webrtc::error::Error| PeerError::LocalDescription(e.to_string());
-        let offer = sdp::with_one_format_each(offer, &self.codecs);
+        let sections = Sections::of(offer).ok_or_else(sdp::no_audio)?;
+        let offer = sdp::with_one_format_each(&sections.reduced(), &self.codecs);
         let description = RTCSessionDescription::offer(offer).map_err(remote)?;
         self.connection.set_remote_description(description).await.map_err(remote)?;
         let answer = self.connection.create_answer(None).await.map_err(local)?;
-        let sdp = answer.sdp.clone();
+        // A role that was decided stays for as long as the connection (RFC 8842, 5.5).
+        let role =
+            *lock(&self.dtls_role).get_or_insert_with(|| sections.our_role().unwrap_or_else(|| written(&answer.sdp)));
+        let sdp = sections.answer(&answer.sdp, Some(role));
+        // Known before the first candidate is gathered.
+        *lock(&self.offer) = Some(sections);
         self.connection.set_local_description(answer).await.map_err(local)?;
         Ok(sdp)
     }
@@ -154,8 +169,11 @@ impl AudioPeer {
     pub async fn accept_answer(&self, answer: &str) -> Result<(), PeerError> {
         self.send_with(sdp::best_common(answer, &self.codecs)?).await?;
         let remote = |e: webrtc::error::Error| PeerError::RemoteDescription(e.to_string());
-        let description = RTCSessionDescription::answer(answer.to_owned()).map_err(remote)?;
-        self.connection.set_remote_description(description).await.map_err(remote)
+        let sections = Sections::of(answer).ok_or_else(sdp::no_audio)?;
+        let description = RTCSessionDescription::answer(sections.reduced()).map_err(remote)?;
+        self.connection.set_remote_description(description).await.map_err(remote)?;
+        lock(&self.dtls_role).get_or_insert(sections.our_role().unwrap_or(DtlsRole::Passive));
+        Ok(())
     }
 
     /// Tells the crate the codec of our stream before it is negotiated: with one that is not negotiated, no sender reports
@@ -173,8 +191,16 @@ impl AudioPeer {
         if candidate.candidate.trim().is_empty() {
             return Ok(());
         }
+        let known = match &*lock(&self.offer) {
+            Some(offer) => offer.inward(candidate),
+            None => Some(candidate.clone()),
+        };
+        let Some(candidate) = known else {
+            tracing::debug!("a candidate for another section is passed over");
+            return Ok(());
+        };
         let init = RTCIceCandidateInit {
-            candidate: candidate.candidate.clone(),
+            candidate: candidate.candidate,
             sdp_mid: candidate.sdp_mid.clone(),
             // A candidate that names no section belongs to the first, which BUNDLE uses for all (RFC 8843).
             sdp_mline_index: candidate.sdp_mline_index.or(candidate.sdp_mid.is_none().then_some(0)),
@@ -186,7 +212,7 @@ impl AudioPeer {
     /// What both sides have, in our order of preference. Empty before a negotiation ended.
     pub async fn negotiated_codecs(&self) -> NegotiatedCodecs {
         let Ok(parameters) = self.sender.get_parameters().await else { return NegotiatedCodecs::default() };
-        NegotiatedCodecs::of(&self.codecs, &parameters.rtp_parameters.codecs)
+        NegotiatedCodecs::of(&parameters.rtp_parameters.codecs, &self.codecs)
     }
 
     /// A handle that sends RTP on this peer's stream.
@@ -210,6 +236,22 @@ impl AudioPeer {
             tracing::debug!(%error, "the peer did not close cleanly");
         }
     }
+}
+
+/// The description of a track of ours. Two of the same stream are the same to the far end.
+fn audio_track(stream: &str, ssrc: u32, kind: CodecKind) -> TrackLocalStaticRTP {
+    let coding = RTCRtpEncodingParameters {
+        rtp_coding_parameters: RTCRtpCodingParameters { ssrc: Some(ssrc), ..Default::default() },
+        codec: codec_parameters(kind).rtp_codec,
+        ..Default::default()
+    };
+    TrackLocalStaticRTP::new(MediaStreamTrack::new(
+        stream.into(),
+        format!("{stream}-audio"),
+        "audio".into(),
+        RtpCodecKind::Audio,
+        vec![coding],
+    ))
 }
 
 /// Sends RTP on one stream.
@@ -298,76 +340,4 @@ async fn build(
         .build()
         .await?;
     Ok(Box::new(connection))
-}
-
-/// Hands on what the crate reports. A closed channel means that nobody listens any more: the peer is being dropped.
-#[derive(Clone)]
-struct Handler {
-    events: mpsc::UnboundedSender<PeerEvent>,
-    ice_up: Gate,
-}
-
-#[async_trait::async_trait]
-impl PeerConnectionEventHandler for Handler {
-    async fn on_ice_candidate(&self, event: RTCPeerConnectionIceEvent) {
-        match event.candidate.to_json() {
-            Ok(init) => {
-                let _ = self.events.send(PeerEvent::LocalCandidate(IceCandidate {
-                    candidate: init.candidate,
-                    sdp_mid: init.sdp_mid.filter(|mid| !mid.is_empty()),
-                    sdp_mline_index: init.sdp_mline_index.or(Some(0)),
-                    ..Default::default()
-                }));
-            }
-            Err(error) => tracing::debug!(%error, "a local candidate has no text form"),
-        }
-    }
-
-    async fn on_ice_gathering_state_change(&self, state: RTCIceGatheringState) {
-        if state == RTCIceGatheringState::Complete {
-            let _ = self.events.send(PeerEvent::GatheringComplete);
-        }
-    }
-
-    async fn on_ice_connection_state_change(&self, state: RTCIceConnectionState) {
-        if matches!(state, RTCIceConnectionState::Connected | RTCIceConnectionState::Completed) {
-            self.ice_up.open();
-        }
-    }
-
-    async fn on_connection_state_change(&self, state: RTCPeerConnectionState) {
-        let state = match state {
-            RTCPeerConnectionState::Connected => PeerState::Connected,
-            RTCPeerConnectionState::Disconnected => PeerState::Disconnected,
-            RTCPeerConnectionState::Failed => PeerState::Failed,
-            RTCPeerConnectionState::Closed => PeerState::Closed,
-            _ => return,
-        };
-        let _ = self.events.send(PeerEvent::State(state));
-    }
-
-    async fn on_track(&self, track: Arc<dyn TrackRemote>) {
-        if track.kind().await != RtpCodecKind::Audio {
-            return;
-        }
-        let events = self.events.clone();
-        // Ends with the connection, which ends the track's events.
-        tokio::spawn(async move {
-            while let Some(event) = track.poll().await {
-                let TrackRemoteEvent::OnRtpPacket(packet) = event else { continue };
-                let rtp = ReceivedRtp {
-                    ssrc: packet.header.ssrc,
-                    payload_type: packet.header.payload_type,
-                    sequence_number: packet.header.sequence_number,
-                    timestamp: packet.header.timestamp,
-                    marker: packet.header.marker,
-                    payload: packet.payload,
-                    arrival: Instant::now(),
-                };
-                if events.send(PeerEvent::Rtp(rtp)).is_err() {
-                    break;
-                }
-            }
-        });
-    }
 }

@@ -12,6 +12,7 @@ mod connect;
 mod early;
 mod error;
 mod event;
+mod handler;
 pub mod media;
 mod network;
 mod rtcp;

@@ -1,5 +1,9 @@
 //! What is read off a session description before the WebRTC stack sees it, so that a useless one gets a clear error.
 
+mod sections;
+
+pub(super) use sections::{DtlsRole, Sections};
+
 use super::error::PeerError;
 use chatphone_media::audio::codec::CodecKind;
 use rtc::sdp::description::session::SessionDescription;
@@ -33,7 +37,7 @@ pub(super) fn best_common(sdp: &str, ours: &[CodecKind]) -> Result<CodecKind, Pe
     let mut audio =
         parsed.media_descriptions.iter().filter(|m| m.media_name.media == "audio" && m.media_name.port.value != 0);
     let Some(section) = audio.next() else {
-        return Err(PeerError::RemoteDescription("it has no audio section".into()));
+        return Err(no_audio());
     };
     if parsed.attribute("fingerprint").is_none() && !section.has_attribute("fingerprint") {
         return Err(PeerError::RemoteDescription("it has no DTLS fingerprint, so it is not WebRTC".into()));
@@ -44,6 +48,10 @@ pub(super) fn best_common(sdp: &str, ours: &[CodecKind]) -> Result<CodecKind, Pe
         offered: offered.join(", "),
         ours: ours.iter().map(|c| c.name()).collect::<Vec<_>>().join(", "),
     })
+}
+
+pub(super) fn no_audio() -> PeerError {
+    PeerError::RemoteDescription("it has no audio section".into())
 }
 
 /// The encoding name of a payload type: from its `rtpmap`, else the static assignment (RFC 3551, 6).
