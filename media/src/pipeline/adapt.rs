@@ -41,7 +41,10 @@ pub struct Adaptation {
     clean_since: Option<Instant>,
     /// What may be sent in all, in bit/s: less than is wanted after the way was full.
     limit: f64,
+    /// When the way was last seen full, until the sound has its bits back.
     congested: Option<Instant>,
+    /// What was sent when the way was first seen full, in bit/s.
+    full_at: f64,
     /// The way was full with it: not again before this.
     no_dred_before: Option<Instant>,
     round_trip: Base,
@@ -108,12 +111,16 @@ impl Adaptation {
     const LEAST_RATE: u32 = 16_000;
     /// And never more: Opus ends here.
     const MOST_RATE: u32 = 510_000;
-    /// Loss in a report, in percent, that means a full way when the delay has grown.
+    /// Loss in a report, and in the mean, in percent, that means a full way when the delay has grown.
     const CONGESTED: f64 = 10.0;
+    const CONGESTED_MEAN: f64 = 5.0;
     const BACK_OFF: f64 = 0.75;
     /// From a full way to the first try of more, and how fast from there, in bit/s each second.
     const HOLD: Duration = Duration::from_secs(5);
     const RECOVERY: f64 = 1_000.0;
+    /// Near what filled the way, more is tried slowly.
+    const NEAR: f64 = 0.85;
+    const RECOVERY_NEAR: f64 = 100.0;
     /// How long a way that was full with deep redundancy is spared it.
     const DRED_AGAIN: Duration = Duration::from_secs(60);
 
@@ -130,6 +137,7 @@ impl Adaptation {
             clean_since: None,
             limit: f64::from(bitrate),
             congested: None,
+            full_at: 0.0,
             no_dred_before: None,
             round_trip: Base::default(),
             jitter: Base::default(),
@@ -170,21 +178,25 @@ impl Adaptation {
                 self.jitter.has_grown()
             }
         };
-        self.follow_congestion(full && loss >= Self::CONGESTED, since, now);
-        let dred = self.congested.is_none() && self.wants_dred(now);
+        let lost = loss >= Self::CONGESTED || self.mean_loss >= Self::CONGESTED_MEAN;
+        self.follow_congestion(full && lost, since, now);
+        let dred = self.congested.is_none() && self.wants_dred(full, now);
         let settings = self.decide(dred);
         (std::mem::replace(&mut self.settings, settings) != settings).then_some(settings)
     }
 
     fn follow_congestion(&mut self, congested: bool, since: f64, now: Instant) {
         if congested {
-            self.congested = Some(now);
+            if self.congested.replace(now).is_none() {
+                self.full_at = f64::from(self.settings.bitrate);
+            }
             if self.settings.dred_frames > 0 {
                 self.no_dred_before = Some(now + Self::DRED_AGAIN);
             }
             self.limit = f64::from(self.settings.bitrate) * Self::BACK_OFF;
         } else if self.congested.is_none_or(|last| now.saturating_duration_since(last) >= Self::HOLD) {
-            self.limit += Self::RECOVERY * since.min(5.0);
+            let near = self.limit >= Self::NEAR * self.full_at;
+            self.limit += if near { Self::RECOVERY_NEAR } else { Self::RECOVERY } * since.min(5.0);
         }
         // It is over when the sound has its bits back.
         if self.limit >= f64::from(self.base_rate) && !congested {
@@ -193,11 +205,11 @@ impl Adaptation {
         self.limit = self.limit.clamp(f64::from(self.least_rate()), f64::from(self.rate_with_dred()));
     }
 
-    /// Whether loss asks for deep redundancy.
-    fn wants_dred(&mut self, now: Instant) -> bool {
+    /// Whether loss asks for deep redundancy. On a way that fills up, it does not begin.
+    fn wants_dred(&mut self, full: bool, now: Instant) -> bool {
         if self.settings.dred_frames == 0 {
             let spared = self.no_dred_before.is_some_and(|before| now < before);
-            return !spared && self.lossy >= Self::LOSSY_REPORTS && self.mean_loss >= Self::DRED_ON;
+            return !full && !spared && self.lossy >= Self::LOSSY_REPORTS && self.mean_loss >= Self::DRED_ON;
         }
         if self.mean_loss >= Self::DRED_OFF {
             self.clean_since = None;
