@@ -4,11 +4,12 @@ use super::interrupt::Interrupts;
 use super::time::duration;
 use crate::api::types::{IceServer, ParameterType};
 use crate::simulator::{
-    AgentConfig, AgentSound, COMMANDS, Fault, Hours, Rejection, Simulator, SimulatorConfig, parse_ice_server,
-    parse_parameter,
+    AgentConfig, AgentSound, COMMANDS, FAULT_KINDS, Fault, FaultKind, Hours, MediaFault, Quirk, Quirks, Rejection,
+    RtpFault, Simulator, SimulatorConfig, Way, When, parse_ice_server, parse_loss, parse_parameter,
 };
 use anyhow::Context;
 use chatphone_media::audio::codec::CodecKind;
+use chatphone_media::lab::Loss;
 use clap::Args;
 use std::io::Write;
 use std::net::SocketAddr;
@@ -121,17 +122,48 @@ pub struct SimulateArgs {
     #[arg(long, value_name = "N", default_value_t = 1000, help_heading = "Center")]
     pub max_sessions: usize,
 
-    /// Answer a method with an error instead, COUNT times (once without it, * for always). METHOD is availability,
-    /// parameters, request-chat, active-chat, send-events, history, poll, upload, file, photo, ice-servers,
-    /// configuration or any. CODE is an error code of the API, html (a page for people), truncated (half of a JSON
-    /// text) or hang (no answer). Repeatable.
-    #[arg(long = "fault", value_name = "METHOD:CODE[:COUNT]", help_heading = "Center")]
+    /// What goes wrong, and when: ON is a method of the API, any, call or media; KIND is listed below. WHEN is a number of
+    /// times (once without it, * for always; media always), a share (20%), nth=N, after=N, every=N, client=ID, chat=ID or
+    /// agent=NAME. Repeatable.
+    #[arg(long = "fault", value_name = "ON:KIND[:WHEN]…", help_heading = "Faults")]
     pub faults: Vec<Fault>,
+
+    /// Take on ways of real servers that the API's text does not tell: all, or names from the list below.
+    #[arg(long, value_name = "NAME[,NAME]…", default_value_t, hide_default_value = true, help_heading = "Faults")]
+    pub quirks: Quirks,
+
+    /// Decides what faults leave to chance: the same seed and the same order of requests give the same faults.
+    #[arg(long, value_name = "N", default_value_t = 1, help_heading = "Faults")]
+    pub seed: u64,
+
+    /// Lose RTP packets both ways, in runs of N on average: 5% or 5%x3. Short for --fault media:loss=….
+    #[arg(long, value_name = "P%[xN]", value_parser = parse_loss, help_heading = "Faults")]
+    pub rtp_loss: Option<Loss>,
+
+    /// Let RTP packets come up to this early or late, both ways.
+    #[arg(long, value_name = "TIME", value_parser = duration, help_heading = "Faults")]
+    pub rtp_jitter: Option<Duration>,
+
+    /// Delay RTP packets, both ways.
+    #[arg(long, value_name = "TIME", value_parser = duration, help_heading = "Faults")]
+    pub rtp_delay: Option<Duration>,
+}
+
+impl SimulateArgs {
+    /// The faults that the short flags stand for.
+    fn bad_line(&self) -> impl Iterator<Item = Fault> {
+        let loss = self.rtp_loss.map(RtpFault::Loss);
+        let jitter = self.rtp_jitter.map(RtpFault::Jitter);
+        let delay = self.rtp_delay.map(RtpFault::Delay);
+        let fault = |rtp| Fault { kind: FaultKind::Media(MediaFault::Rtp(Way::Both, rtp)), when: When::default() };
+        loss.into_iter().chain(jitter).chain(delay).map(fault)
+    }
 }
 
 impl From<SimulateArgs> for SimulatorConfig {
     fn from(args: SimulateArgs) -> Self {
         let hours = if args.closed { Hours::Closed } else { args.open.unwrap_or(Hours::AlwaysOpen) };
+        let bad_line: Vec<_> = args.bad_line().collect();
         let unless_zero = |time: Duration| (!time.is_zero()).then_some(time);
         Self {
             listen: args.listen,
@@ -142,7 +174,9 @@ impl From<SimulateArgs> for SimulatorConfig {
             ewt_s: args.ewt,
             parameters: args.parameters,
             ice_servers: args.ice_servers,
-            faults: args.faults,
+            faults: args.faults.into_iter().chain(bad_line).collect(),
+            quirks: args.quirks,
+            seed: args.seed,
             inactivity_warning: unless_zero(args.inactivity_warning),
             inactivity_timeout: unless_zero(args.inactivity_timeout),
             max_sessions: args.max_sessions,
@@ -165,7 +199,21 @@ impl From<SimulateArgs> for SimulatorConfig {
 
 fn commands_help() -> String {
     let list: Vec<_> = COMMANDS.iter().map(|(name, does)| format!("  {name:<13} {does}")).collect();
-    format!("What a customer can write to an agent:\n{}", list.join("\n"))
+    let faults: Vec<_> = FAULT_KINDS
+        .iter()
+        .map(|kind| {
+            let order = format!("{}:{}", kind.on, kind.form);
+            format!("  {order:<32} {}", kind.does)
+        })
+        .collect();
+    let quirks: Vec<_> = Quirk::ALL.iter().map(|q| format!("  {:<19} {}", q.name(), q.does())).collect();
+    format!(
+        "What a customer can write to an agent:\n{}\n\nFaults (media: behind a kind, -in is to the agent and -out from \
+         it):\n{}\n\nQuirks:\n{}",
+        list.join("\n"),
+        faults.join("\n"),
+        quirks.join("\n")
+    )
 }
 
 /// Runs the center until Ctrl-C or SIGTERM.
@@ -239,10 +287,21 @@ mod tests {
             "1.5",
             "--inactivity-timeout",
             "0",
+            "--quirks",
+            "markup,time-string",
+            "--seed",
+            "9",
+            "--rtp-loss",
+            "5%x3",
+            "--rtp-jitter",
+            "30ms",
         ]);
+        assert_eq!((c.seed, c.quirks.to_string().as_str()), (9, "time-string,markup"));
+        let faults: Vec<_> = c.faults.iter().map(Fault::to_string).collect();
+        assert_eq!(faults, ["poll:5000:3", "media:loss=5%x3:*", "media:jitter=30ms:*"]);
         assert_eq!((c.agents, c.hours, c.hold), (Some(0), Hours::Closed, Duration::from_secs(2)));
         assert_eq!(c.agent.codecs, [CodecKind::G722, CodecKind::Pcma]);
-        assert_eq!((c.ice_servers.len(), c.faults.len(), c.parameters.len()), (2, 1, 1));
+        assert_eq!((c.ice_servers.len(), c.faults.len(), c.parameters.len()), (2, 3, 1));
         assert_eq!(c.agent.hang_up_after, Some(Duration::from_millis(1500)));
         assert_eq!(c.agent.reject.unwrap().reason, "busy");
         assert_eq!(c.inactivity_timeout, None);

@@ -15,6 +15,15 @@ pub(super) const COOKIE: &str = "chatphone_client";
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct ClientKey(pub String);
 
+impl ClientKey {
+    /// The clientId or the cookie, without the letter that tells them apart.
+    pub fn id(&self) -> &str {
+        let mut chars = self.0.chars();
+        chars.next();
+        chars.as_str()
+    }
+}
+
 /// What the header says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Credentials {

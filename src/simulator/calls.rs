@@ -3,10 +3,11 @@
 use super::center::CallSpec;
 use super::config::{AgentSound, SimulatorConfig};
 use super::error::SimulatorError;
+use super::fault::{MediaPlan, impair};
 use super::line::{CallCommand, CallEvent, Role};
 use crate::api::signaling::IceCandidate;
 use crate::peer::media::{MediaClock, MediaConfig, MediaHandle, MediaParts, MediaSession, Outlet, send_packets};
-use crate::peer::{AudioPeer, LocalNetwork, NegotiatedCodecs, PeerConfig, PeerEvent, PeerState};
+use crate::peer::{AudioPeer, LocalNetwork, NegotiatedCodecs, PeerConfig, PeerEvent, PeerState, ReceivedRtp};
 use bytes::Bytes;
 use chatphone_media::audio::codec::CodecKind;
 use chatphone_media::audio::dtmf::DtmfReceiver;
@@ -17,6 +18,8 @@ use chatphone_media::audio::source::{Silence, Source};
 use chatphone_media::audio::tone::Tone;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::sync::{mpsc, watch};
 
 /// What an echoing agent holds at most: more than a tick, so that nothing is lost when the clock was late.
@@ -92,11 +95,31 @@ impl Telephony {
         report: impl Fn(CallEvent),
     ) -> Result<(), String> {
         let (peer, mut events) = AudioPeer::new(self.0.peer.clone()).await.map_err(|e| e.to_string())?;
-        let mut call =
-            Call { telephony: self, peer, early: Some(Vec::new()), media: None, keys: DtmfReceiver::default(), spec };
+        let mut call = Call {
+            telephony: self,
+            peer,
+            early: Some(Vec::new()),
+            media: None,
+            keys: DtmfReceiver::default(),
+            line: MediaPlan::default(),
+            bad_line: None,
+            spec,
+        };
         let result = call.run(&mut commands, &mut events, &report).await;
         call.close().await;
         result
+    }
+}
+
+/// The next packet that the line lets through; never, where the line is good.
+async fn from_line(line: &mut Option<(UnboundedSender<ReceivedRtp>, UnboundedReceiver<ReceivedRtp>)>) -> ReceivedRtp {
+    let packet = match line {
+        Some((_, through)) => through.recv().await,
+        None => None,
+    };
+    match packet {
+        Some(packet) => packet,
+        None => std::future::pending().await,
     }
 }
 
@@ -125,6 +148,10 @@ struct Call {
     media: Option<(MediaHandle, NegotiatedCodecs)>,
     /// Keys the customer presses.
     keys: DtmfReceiver,
+    /// What is wrong with the line.
+    line: MediaPlan,
+    /// Where packets come through that the line lets through, and where they go in.
+    bad_line: Option<(UnboundedSender<ReceivedRtp>, UnboundedReceiver<ReceivedRtp>)>,
 }
 
 impl Call {
@@ -148,6 +175,7 @@ impl Call {
                     }
                     Some(CallCommand::AcceptOffer(sdp)) => report(CallEvent::Answer(self.accept_offer(&sdp).await?)),
                     Some(CallCommand::AddCandidate(candidate)) => self.add_candidate(candidate).await,
+                    Some(CallCommand::Impair(line)) => self.line = line,
                     Some(CallCommand::Dial(dial)) => {
                         if let Some((media, _)) = &self.media {
                             media.dial(dial);
@@ -168,15 +196,11 @@ impl Call {
                     Some(PeerEvent::State(state)) => {
                         tracing::info!(chat_id = self.spec.chat_id, ?state, "the agent's peer");
                     }
-                    Some(PeerEvent::Rtp(packet)) => {
-                        let Some((media, codecs)) = &self.media else { continue };
-                        if codecs.is_event(packet.payload_type)
-                            && let Some(digit) = self.keys.push(&packet.payload, packet.timestamp)
-                        {
-                            report(CallEvent::Digit(digit));
-                        }
-                        media.take(packet, codecs);
-                    }
+                    Some(PeerEvent::Rtp(packet)) => match &self.bad_line {
+                        // It ends with the call.
+                        Some((line, _)) => drop(line.send(packet)),
+                        None => self.hear(packet, report),
+                    },
                     Some(PeerEvent::RemoteReport(report)) => {
                         if let Some((media, _)) = &self.media {
                             media.report(report);
@@ -184,8 +208,22 @@ impl Call {
                     }
                     Some(PeerEvent::GatheringComplete) => {}
                 },
+                packet = from_line(&mut self.bad_line) => {
+                    self.hear(ReceivedRtp { arrival: Instant::now(), ..packet }, report);
+                }
             }
         }
+    }
+
+    /// A packet from the client.
+    fn hear(&mut self, packet: ReceivedRtp, report: &impl Fn(CallEvent)) {
+        let Some((media, codecs)) = &self.media else { return };
+        if codecs.is_event(packet.payload_type)
+            && let Some(digit) = self.keys.push(&packet.payload, packet.timestamp)
+        {
+            report(CallEvent::Digit(digit));
+        }
+        media.take(packet, codecs);
     }
 
     async fn accept_offer(&mut self, sdp: &str) -> Result<String, String> {
@@ -233,7 +271,7 @@ impl Call {
             _ => Box::new(Tee::new(sinks)),
         };
         let parts = MediaParts::new(source, sink);
-        let (packets_tx, packets) = mpsc::unbounded_channel();
+        let (packets_tx, mut packets) = mpsc::unbounded_channel();
         let mut config = MediaConfig::default();
         config.sender.telephone_events = codecs.sending_events().map(|(_, clock_rate)| clock_rate);
         let session = MediaSession::new(parts, codec.kind, config, packets_tx);
@@ -241,6 +279,16 @@ impl Call {
         self.telephony.0.clock.attach(session);
         let outlet = watch::Sender::new(Outlet::new(self.peer.rtp_writer(), &codecs));
         self.media = Some((handle, codecs));
+        if let Some(impairment) = self.line.outgoing.take() {
+            let (out, through) = mpsc::unbounded_channel();
+            tokio::spawn(impair(impairment, std::mem::replace(&mut packets, through), out));
+        }
+        if let Some(impairment) = self.line.incoming.take() {
+            let (line, packets) = mpsc::unbounded_channel();
+            let (out, through) = mpsc::unbounded_channel();
+            self.bad_line = Some((line, through));
+            tokio::spawn(impair(impairment, packets, out));
+        }
         // Ends with the session, which holds the other end.
         tokio::spawn(send_packets(packets, outlet.subscribe()));
         Ok(())

@@ -1,6 +1,7 @@
 //! How a simulated contact center is set up, and the short forms in which people write it on a command line.
 
 use super::fault::Fault;
+use super::quirks::Quirks;
 use crate::api::types::{IceServer, ParameterType};
 use chatphone_media::audio::codec::CodecKind;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -28,8 +29,12 @@ pub struct SimulatorConfig {
     pub parameters: Vec<(String, ParameterType)>,
     /// Answer of Get ICE servers; the agents use them too.
     pub ice_servers: Vec<IceServer>,
-    /// Errors to give instead of an answer.
+    /// What goes wrong.
     pub faults: Vec<Fault>,
+    /// Which ways of real servers to take on.
+    pub quirks: Quirks,
+    /// For the faults' choices: the same seed and the same order of requests and calls give the same ones.
+    pub seed: u64,
     /// Silence of the client after which it is warned; `None`: never. A running call is no silence.
     pub inactivity_warning: Option<Duration>,
     /// Silence of the client after which its session ends; `None`: never.
@@ -54,6 +59,8 @@ impl Default for SimulatorConfig {
             parameters: Vec::new(),
             ice_servers: Vec::new(),
             faults: Vec::new(),
+            quirks: Quirks::default(),
+            seed: 1,
             inactivity_warning: Some(Duration::from_secs(480)),
             inactivity_timeout: Some(Duration::from_secs(600)),
             max_sessions: 1000,

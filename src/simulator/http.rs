@@ -1,8 +1,10 @@
 //! The HTTP face of the center: routes, who may pass, bodies in and out.
 
+use super::admin;
 use super::auth::{self, COOKIE, ClientKey, Credentials};
+use super::desk;
 use super::error::ApiError;
-use super::fault::{ApiMethod, FaultKind};
+use super::fault::{self, ApiMethod};
 use super::files::StoredFile;
 use super::shared::Shared;
 use super::widget;
@@ -22,7 +24,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Path of the API below the center's address.
-const API_PATH: &str = "/clientweb/api/v1";
+pub(super) const API_PATH: &str = "/clientweb/api/v1";
 /// The most a JSON body may hold: an SDP has some kilobytes, a message less.
 const MAX_JSON_BYTES: usize = 1024 * 1024;
 /// The most of a too large upload that is read (and thrown away) so that the client gets to read the error.
@@ -51,18 +53,19 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
         .route(M::IceServers.path(), get(ice_servers))
         .route(M::Configuration.path(), get(configuration))
         .route_layer(axum::middleware::from_fn_with_state(shared.clone(), check))
+        .route_layer(axum::middleware::from_fn_with_state(shared.clone(), fault::disturb))
         .layer(DefaultBodyLimit::max(MAX_JSON_BYTES));
-    Router::new().nest(API_PATH, api).with_state(shared)
+    let inside = Router::new()
+        .nest("/admin", admin::router())
+        .merge(desk::router())
+        .layer(axum::middleware::from_fn(admin::guard::same_site));
+    Router::new().nest(API_PATH, api).merge(inside).with_state(shared)
 }
 
-/// What every request is asked first: is an error ordered for it, does it name the tenant, and who sends it?
+/// What every request is asked first: does it name the tenant, and who sends it?
 async fn check(State(shared): Simulator, route: MatchedPath, mut request: Request, next: Next) -> Response {
     let route = route.as_str().strip_prefix(API_PATH).unwrap_or_default();
     let Some(method) = ApiMethod::of(request.method().as_str(), route) else { return next.run(request).await };
-    if let Some(fault) = shared.with(|center, _| center.faults().take(method)) {
-        tracing::info!(method = method.name(), ?fault, "answers with the error that was ordered");
-        return answer_fault(fault, &shared).await;
-    }
     let (client, new_cookie) = match identify(&shared, &request, method) {
         Ok(identity) => identity,
         Err(error) => return error.into_response(),
@@ -111,20 +114,6 @@ fn identify(
 
 fn known_cookie(headers: &HeaderMap) -> Option<&str> {
     headers.get_all(header::COOKIE).iter().filter_map(|h| h.to_str().ok()).find_map(|h| auth::cookie(h, COOKIE))
-}
-
-async fn answer_fault(fault: FaultKind, shared: &Shared) -> Response {
-    match fault {
-        FaultKind::Code(code) => ApiError::new(code).into_response(),
-        FaultKind::Html => axum::response::Html("<!DOCTYPE html><title>Sign in</title><p>Sign in.").into_response(),
-        FaultKind::Truncated => {
-            ([(header::CONTENT_TYPE, "application/json")], "{\"events\": [{\"event\": \"chat_s").into_response()
-        }
-        FaultKind::Hang => {
-            shared.closing.cancelled().await;
-            StatusCode::SERVICE_UNAVAILABLE.into_response()
-        }
-    }
 }
 
 /// Reads a JSON body.

@@ -10,6 +10,8 @@
 //! passed over.
 
 use super::config::Rejection;
+use super::desk::line::CallState;
+use super::fault::MediaPlan;
 use crate::api::signaling::IceCandidate;
 use crate::api::signaling::Signal;
 use chatphone_media::audio::dtmf::{Dial, Digit};
@@ -38,6 +40,8 @@ pub(super) enum CallCommand {
     AddCandidate(IceCandidate),
     /// The agent presses keys.
     Dial(Dial),
+    /// The line is bad from now on.
+    Impair(MediaPlan),
     /// The call is over.
     Close,
 }
@@ -122,7 +126,7 @@ pub(super) struct Line {
     /// The base of peer ids, different for each line; the count makes them unique.
     id_base: CallId,
     count: u64,
-    reject_next: bool,
+    reject_next: Option<Rejection>,
     out: Vec<LineOutput>,
 }
 
@@ -136,9 +140,14 @@ impl Line {
     /// billion apart.
     pub fn new(config: LineConfig, id_base: CallId) -> Self {
         let mut line =
-            Self { config, state: State::Idle, peer: None, id_base, count: 0, reject_next: false, out: Vec::new() };
+            Self { config, state: State::Idle, peer: None, id_base, count: 0, reject_next: None, out: Vec::new() };
         line.start_peer(Role::Offer);
         line
+    }
+
+    /// Treats calls in another way, from the next one on.
+    pub fn configure(&mut self, config: LineConfig) {
+        self.config = config;
     }
 
     /// Takes what is to be done.
@@ -242,6 +251,39 @@ impl Line {
         }
     }
 
+    /// The agent picks up at once. False: nothing rings.
+    pub fn answer(&mut self, now: Duration) -> bool {
+        let rings = matches!(self.state, State::Ringing(_));
+        if rings {
+            self.offer(now);
+        }
+        rings
+    }
+
+    /// The agent refuses the call that rings, else the next one.
+    pub fn refuse(&mut self, rejection: Rejection) {
+        if matches!(self.state, State::Ringing(_)) {
+            self.reject(rejection);
+        } else {
+            self.reject_next = Some(rejection);
+        }
+    }
+
+    /// How far the call has come.
+    pub fn call_state(&self) -> CallState {
+        match self.state {
+            State::Idle => CallState::Idle,
+            State::Ringing(_) | State::Answering => CallState::Ringing,
+            State::Offering | State::Offered(_) => CallState::Calling,
+            State::Up => CallState::Up,
+        }
+    }
+
+    /// The agent's signaling message as it stands, whatever the state of the line.
+    pub fn inject(&mut self, signal: Signal) {
+        self.send(signal);
+    }
+
     /// The agent ends the call.
     pub fn hang_up(&mut self) {
         if self.is_busy() {
@@ -259,9 +301,14 @@ impl Line {
         up
     }
 
+    /// The peer of the call, or the one kept ready for the next.
+    pub fn peer_id(&self) -> Option<CallId> {
+        self.peer.as_ref().map(|p| p.id)
+    }
+
     /// The agent will refuse the next call.
     pub fn reject_next(&mut self) {
-        self.reject_next = true;
+        self.reject_next = Some(Rejection { code: "603".into(), reason: "The agent declined the call".into() });
     }
 
     /// The agent goes; a call that is up ends.
@@ -307,11 +354,8 @@ impl Line {
     }
 
     fn rejection(&mut self) -> Option<Rejection> {
-        let once = std::mem::take(&mut self.reject_next);
-        self.config
-            .reject
-            .clone()
-            .or_else(|| once.then(|| Rejection { code: "603".into(), reason: "The agent declined the call".into() }))
+        let once = self.reject_next.take();
+        self.config.reject.clone().or(once)
     }
 
     fn reject(&mut self, rejection: Rejection) {

@@ -33,15 +33,18 @@
 //! - A call that cannot be is refused with CALL_REJECTED: `480` without an agent, `404` for a party that is not there,
 //!   `603` for a declined call, `500` when the agent's own peer cannot be made.
 
+mod admin;
 mod auth;
 mod calls;
 mod center;
 mod config;
+mod desk;
 mod error;
 mod fault;
 mod files;
 mod http;
 mod line;
+mod quirks;
 mod script;
 mod session;
 mod shared;
@@ -50,7 +53,11 @@ mod widget;
 
 pub use config::{AgentConfig, AgentSound, Hours, Rejection, SimulatorConfig, parse_ice_server, parse_parameter};
 pub use error::SimulatorError;
-pub use fault::{ApiMethod, Fault, FaultKind};
+pub use fault::{
+    ApiMethod, CallFault, FAULT_KINDS, Fault, FaultKind, HttpFault, KindInfo, MediaFault, RtpFault, Span, Way, When,
+    parse_loss, parse_time,
+};
+pub use quirks::{Quirk, Quirks};
 pub use script::COMMANDS;
 
 use calls::Telephony;
@@ -90,13 +97,8 @@ impl Simulator {
         let router = http::router(shared.clone());
         let closing = shared.closing.clone();
         let server = tokio::spawn(async move {
-            let service = axum::serve(
-                axum::serve::ListenerExt::tap_io(listener, |stream| {
-                    // Signaling is small and urgent.
-                    let _ = stream.set_nodelay(true);
-                }),
-                router,
-            );
+            let service =
+                axum::serve(fault::Listener(listener), router.into_make_service_with_connect_info::<fault::Plug>());
             if let Err(error) = service.with_graceful_shutdown(closing.cancelled_owned()).await {
                 tracing::error!(%error, "the simulator stopped serving");
             }
@@ -119,7 +121,7 @@ impl Simulator {
         self.shared.telephony.recordings()
     }
 
-    /// Orders errors, from now on.
+    /// Orders a fault, from now on.
     pub fn inject(&self, fault: Fault) {
         self.shared.with(|center, _| center.faults().add(fault));
     }

@@ -1,6 +1,10 @@
 //! One chat session: its state, its events, and what of them the client has still to get.
 
+use super::admin::log::From as Side;
 use super::auth::ClientKey;
+use super::desk::line::DeskLine;
+use super::desk::wire::DeskId;
+use super::fault::CallTrouble;
 use super::line::Line;
 use crate::api::event::{
     CobrowsingRequested, FormShow, PartyJoined, PartyLeft, SecureFormShow, ServerFile, ServerLocation, ServerMessage,
@@ -10,6 +14,7 @@ use crate::api::lenient::Timestamp;
 use crate::api::signaling::Signal;
 use crate::api::types::{Chat, PartyType, SessionState};
 use crate::api::{ClientEvent, ServerEvent};
+use serde_json::{Map, Value};
 use std::collections::VecDeque;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
@@ -25,10 +30,54 @@ const MAX_SEEN: usize = 500;
 #[derive(Debug)]
 pub(super) struct Agent {
     pub party_id: String,
-    pub first_name: &'static str,
-    pub last_name: &'static str,
+    pub first_name: String,
+    pub last_name: String,
     pub photo: &'static [u8],
-    pub line: Line,
+    pub who: Who,
+    /// What goes wrong in the call of a bot's line.
+    pub trouble: CallTrouble,
+}
+
+/// Who an agent is, with its telephone line.
+#[derive(Debug)]
+pub(super) enum Who {
+    Bot(Line),
+    Desk {
+        id: DeskId,
+        line: DeskLine,
+        /// What the desk's page measured last in the call.
+        report: Option<Map<String, Value>>,
+    },
+}
+
+impl Agent {
+    /// Whether a call is up or on its way.
+    pub fn is_in_call(&self) -> bool {
+        match &self.who {
+            Who::Bot(line) => line.is_busy(),
+            Who::Desk { line, .. } => line.is_busy(),
+        }
+    }
+
+    /// The line of a bot.
+    pub fn bot_line(&self) -> Option<&Line> {
+        match &self.who {
+            Who::Bot(line) => Some(line),
+            Who::Desk { .. } => None,
+        }
+    }
+
+    /// The desk that the agent sits at, unless it is a bot.
+    pub fn desk(&self) -> Option<DeskId> {
+        match self.who {
+            Who::Bot(_) => None,
+            Who::Desk { id, .. } => Some(id),
+        }
+    }
+
+    pub fn display_name(&self) -> String {
+        format!("{} {}", self.first_name, self.last_name).trim_end().to_owned()
+    }
 }
 
 #[derive(Debug)]
@@ -39,6 +88,10 @@ pub(super) struct Session {
     pub client: ClientKey,
     pub phone_number: Option<String>,
     pub customer_name: Option<String>,
+    /// What the client gave with Request Chat.
+    pub parameters: Map<String, Value>,
+    /// When it was requested.
+    pub since: At,
     pub state: SessionState,
     pub agent: Option<Agent>,
     /// A poll is being held for this session.
@@ -52,23 +105,34 @@ pub(super) struct Session {
     pub warned: bool,
     waiting: VecDeque<ServerEvent>,
     history: VecDeque<ServerEvent>,
+    /// What happened since [`Session::take_fresh`], in order, for desks and the log.
+    fresh: Vec<Fresh>,
     /// Hashes of the client's latest events.
     seen: VecDeque<u64>,
     messages: u64,
     forms: u64,
 }
 
+/// An event of the conversation, of either side.
+#[derive(Debug)]
+pub(super) struct Fresh {
+    pub from: Side,
+    pub event: ServerEvent,
+}
+
 /// Whose file or message it is, in the events of the scenario.
 pub(super) const SCENARIO_PARTY: &str = "scenario";
 
 impl Session {
-    pub fn new(id: String, number: u64, client: ClientKey, now: Duration) -> Self {
+    pub fn new(id: String, number: u64, client: ClientKey, now: Duration, since: At) -> Self {
         Self {
             id,
             number,
             client,
             phone_number: None,
             customer_name: None,
+            parameters: Map::new(),
+            since,
             state: SessionState::Queued,
             agent: None,
             poll_held: false,
@@ -78,6 +142,7 @@ impl Session {
             warned: false,
             waiting: VecDeque::new(),
             history: VecDeque::new(),
+            fresh: Vec::new(),
             seen: VecDeque::new(),
             messages: 0,
             forms: 0,
@@ -102,23 +167,29 @@ impl Session {
         if !matches!(event, ServerEvent::Signaling(_)) {
             push(&mut self.history, event.clone(), MAX_HISTORY);
         }
+        self.fresh.push(Fresh { from: Side::Server, event: event.clone() });
         push(&mut self.waiting, event, MAX_WAITING);
     }
 
-    /// Keeps an event of the client in history, marked as its own. The values of secure forms are never kept.
+    /// Keeps an event of the client in history, marked as its own. The values of secure forms are never kept, and
+    /// signaling is no history.
     pub fn keep(&mut self, event: &ClientEvent, at_ms: i64) {
-        if matches!(event, ClientEvent::Signaling(_)) {
-            return;
-        }
         let Ok(serde_json::Value::Object(mut fields)) = serde_json::to_value(event) else { return };
         if matches!(event, ClientEvent::SecureFormData(_)) {
             fields.remove("data");
         }
         fields.insert("party_id".into(), self.id.clone().into());
         fields.insert("timestamp".into(), at_ms.into());
-        if let Ok(event) = serde_json::from_value(fields.into()) {
-            push(&mut self.history, event, MAX_HISTORY);
+        let Ok(kept) = serde_json::from_value::<ServerEvent>(fields.into()) else { return };
+        if !matches!(event, ClientEvent::Signaling(_)) {
+            push(&mut self.history, kept.clone(), MAX_HISTORY);
         }
+        self.fresh.push(Fresh { from: Side::Client, event: kept });
+    }
+
+    /// What happened since this was asked last.
+    pub fn take_fresh(&mut self) -> Vec<Fresh> {
+        std::mem::take(&mut self.fresh)
     }
 
     /// Whether this very event came before: a client sends one again when it does not know that it arrived. Only
@@ -171,9 +242,9 @@ impl Session {
         let Some(agent) = &self.agent else { return };
         let event = PartyJoined {
             party_id: agent.party_id.clone(),
-            first_name: Some(agent.first_name.into()),
-            last_name: Some(agent.last_name.into()),
-            display_name: Some(format!("{} {}", agent.first_name, agent.last_name)),
+            first_name: Some(agent.first_name.clone()),
+            last_name: Some(agent.last_name.clone()),
+            display_name: Some(agent.display_name()),
             party_type: PartyType::Internal,
             timestamp: at.ms(),
             ..Default::default()

@@ -8,13 +8,14 @@ use super::auth::ClientKey;
 use super::calls::Telephony;
 use super::center::{Action, Center, Poll};
 use super::config::SimulatorConfig;
+use super::desk::wire::{DeskEvent, DeskId, SignIn};
 use super::error::ApiError;
 use super::line::{CallCommand, CallEvent, CallId};
 use crate::api::ServerEvent;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use tokio::sync::{Notify, Semaphore, mpsc};
+use tokio::sync::{Notify, Semaphore, mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -33,6 +34,8 @@ pub(super) struct Shared {
     opened: Instant,
     /// Where calls run, also when an input comes from a thread outside of it.
     runtime: tokio::runtime::Handle,
+    /// The number of the newest entry in the log.
+    newest: watch::Sender<u64>,
     /// Tells the clock that the next time-out may be earlier than it thinks.
     sooner: Notify,
     state: Mutex<State>,
@@ -43,6 +46,7 @@ struct State {
     /// Of the sessions with a held poll.
     polls: HashMap<String, Arc<Notify>>,
     calls: HashMap<CallId, mpsc::UnboundedSender<CallCommand>>,
+    desks: HashMap<DeskId, mpsc::UnboundedSender<DeskEvent>>,
 }
 
 impl Shared {
@@ -58,8 +62,9 @@ impl Shared {
             telephony,
             opened: Instant::now(),
             runtime: tokio::runtime::Handle::current(),
+            newest: watch::Sender::new(0),
             sooner: Notify::new(),
-            state: Mutex::new(State { center, polls: HashMap::new(), calls: HashMap::new() }),
+            state: Mutex::new(State { center, polls: HashMap::new(), calls: HashMap::new(), desks: HashMap::new() }),
         })
     }
 
@@ -70,9 +75,11 @@ impl Shared {
         let before = state.center.next_timeout();
         let result = input(&mut state.center, now);
         state.center.handle_timeout(now);
-        for action in state.center.take_actions() {
+        for action in state.center.take_actions(now) {
             self.carry_out(&mut state, action);
         }
+        let newest = state.center.log().newest();
+        self.newest.send_if_modified(|known| std::mem::replace(known, newest) != newest);
         let after = state.center.next_timeout();
         if after.is_some() && (before.is_none() || after < before) {
             self.sooner.notify_one();
@@ -119,7 +126,42 @@ impl Shared {
                     state.calls.remove(&id);
                 }
             }
+            Action::Desk(id, event) => {
+                if let Some(desk) = state.desks.get(&id) {
+                    // A desk whose socket is gone is about to sign out.
+                    let _ = desk.send(event);
+                }
+            }
         }
+    }
+
+    /// Signs a desk in, and gives what it is told from then on.
+    ///
+    /// # Errors
+    /// When the center refuses it.
+    pub fn sign_in(self: &Arc<Self>, who: SignIn) -> Result<(DeskId, mpsc::UnboundedReceiver<DeskEvent>), String> {
+        let (events, receiver) = mpsc::unbounded_channel();
+        let now = self.opened.elapsed();
+        let id = {
+            // The first events are among the actions of signing in, so the desk must be known before they are carried out.
+            let mut state = self.lock();
+            let id = state.center.sign_in(who, now)?;
+            state.desks.insert(id, events);
+            id
+        };
+        self.with(|_, _| ());
+        Ok((id, receiver))
+    }
+
+    /// The desk is gone.
+    pub fn sign_out(self: &Arc<Self>, id: DeskId) {
+        self.lock().desks.remove(&id);
+        self.with(|center, now| center.sign_out(id, now));
+    }
+
+    /// Changes with every entry of the log.
+    pub fn watch_log(&self) -> watch::Receiver<u64> {
+        self.newest.subscribe()
     }
 
     /// Runs the center's timers until the simulator closes.

@@ -100,7 +100,7 @@ impl Call {
                 Receiver::with_decoder(decoder, self.receiver.jitter_buffer)
             }
         };
-        let mut path = Path::new(&self.network);
+        let mut path = Path::new(self.network.clone());
         let mut flying = BinaryHeap::new();
         let start = Instant::now();
         // The two clocks never tick together; where between, the seed decides.

@@ -16,7 +16,7 @@ mod call;
 mod network;
 
 pub use call::{Call, Heard, Moment};
-pub use network::{Loss, Network, Stall};
+pub use network::{Loss, Network, Path, Stall};
 
 #[cfg(test)]
 mod tests;

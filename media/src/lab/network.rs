@@ -63,16 +63,18 @@ impl Default for Network {
     }
 }
 
-/// A [`Network`] at work.
-pub(super) struct Path<'a> {
-    network: &'a Network,
+/// A [`Network`] at work: tells the fate of one packet after another, without a clock of its own.
+#[derive(Debug)]
+pub struct Path {
+    network: Network,
     rng: StdRng,
     bad: bool,
 }
 
-impl<'a> Path<'a> {
-    pub fn new(network: &'a Network) -> Self {
-        Self { network, rng: StdRng::seed_from_u64(network.seed), bad: false }
+impl Path {
+    /// A way through `network`, from its seed.
+    pub fn new(network: Network) -> Self {
+        Self { rng: StdRng::seed_from_u64(network.seed), network, bad: false }
     }
 
     /// When a packet sent at `sent` arrives: not at all, once, or twice.

@@ -27,7 +27,7 @@ fn the_same_seed_gives_the_same_bits_and_another_one_others() {
 #[test]
 fn bursts_have_the_rate_and_the_length_asked_for() {
     let network = Network { loss: Loss::Bursts { rate: 0.1, mean_length: 4.0 }, ..Network::default() };
-    let mut path = network::Path::new(&network);
+    let mut path = Path::new(network);
     let lost: Vec<bool> = (0..100_000).map(|n| path.carry(crate::TICK * 2 * n).is_empty()).collect();
     let count = lost.iter().filter(|&&lost| lost).count() as f64;
     let runs = lost.windows(2).filter(|pair| !pair[0] && pair[1]).count() as f64;

@@ -1,18 +1,18 @@
-//! What the agents do: join, write, telephone, hand over, leave.
+//! Which agent has a chat, a bot or a desk: joining, leaving, and the queue of the chats that none is free for.
 
-use super::super::files::StoredFile;
+use super::super::fault::{CallTrouble, Concerns};
 use super::super::line::{Line, LineConfig, LineOutput};
 use super::super::script::{self, Deed};
-use super::super::session::{Agent, SCENARIO_PARTY, Session};
-use super::{Action, CallSpec, Center, FORM_TIMEOUT_S, Timer};
-use crate::api::ClientEvent;
+use super::super::session::{Agent, SCENARIO_PARTY, Session, Who};
+use super::{Action, CallSpec, Center, Timer};
 use crate::api::event::SessionEnded;
 use crate::api::signaling::Signal;
 use crate::api::types::SessionState;
-use chatphone_media::audio::dtmf::Digit;
+use crate::simulator::desk::line::DeskLine;
+use crate::simulator::desk::wire::{DeskId, GoneReason};
 use std::time::Duration;
 
-/// Names and photos of the agents, taken in turn.
+/// Names and photos of the bots, taken in turn; desks have names of their own.
 const ROSTER: &[(&str, &str, &[u8])] = &[
     ("Ada", "Miller", include_bytes!("../photos/agent1.png")),
     ("Ben", "Okafor", include_bytes!("../photos/agent2.png")),
@@ -26,156 +26,155 @@ const CALLS_A_LINE: u64 = 1_000_000_000;
 /// From the agent's joining to the call that it makes of its own accord.
 const INCOMING_AFTER: Duration = Duration::from_millis(300);
 
+/// Who takes a chat.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Taker {
+    Bot,
+    Desk(DeskId),
+}
+
 impl Center {
     /// An agent takes the chat, or it waits for one; outside the hours the scenario says so and ends it.
     pub(super) fn admit(&mut self, chat_id: &str, now: Duration) {
         let at = self.at(now);
-        let open = self.config.hours.is_open(at.0);
+        let open = self.hours.is_open(at.0);
         let Some(session) = self.sessions.get_mut(chat_id).filter(|s| !s.ended && s.agent.is_none()) else { return };
         if !open {
             session.scenario_joined(at);
             session.say(SCENARIO_PARTY, "We are closed. Please come back in our hours of operation.", None, at);
             return self.end(chat_id, SessionEnded::default(), now);
         }
-        if self.config.agents.is_some_and(|agents| self.busy_agents >= agents) {
-            self.queue.insert(session.number, chat_id.to_owned());
-            return;
+        match self.free_agent(None) {
+            Some(taker) => self.join(chat_id, taker, now),
+            None => self.enqueue(chat_id),
         }
-        self.join(chat_id, now);
     }
 
-    /// Lets the chat that has waited longest try again, now that an agent may be free.
+    /// Who takes the next chat: a desk before a bot. `but`: not this desk.
+    pub(super) fn free_agent(&self, but: Option<DeskId>) -> Option<Taker> {
+        let bot = || self.bots.is_none_or(|bots| self.busy_bots < bots).then_some(Taker::Bot);
+        self.desks.next(but).map(Taker::Desk).or_else(bot)
+    }
+
+    pub(super) fn enqueue(&mut self, chat_id: &str) {
+        let Some(session) = self.sessions.get(chat_id) else { return };
+        self.queue.insert(session.number, chat_id.to_owned());
+        self.queue_changed = true;
+    }
+
+    /// Lets the chat that has waited longest try again, now that an agent may be free. It calls the next one.
     pub(super) fn serve_queue(&mut self, now: Duration) {
         if !self.closed
-            && self.config.agents.is_some_and(|agents| self.busy_agents < agents)
-            && let Some((_, chat_id)) = self.queue.pop_first()
+            && self.free_agent(None).is_some()
+            && let Some((_, chat_id)) = self.queue.first_key_value()
         {
-            self.timers.set(now, Timer::Join(chat_id));
+            self.timers.set(now, Timer::Join(chat_id.clone()));
         }
     }
 
-    fn join(&mut self, chat_id: &str, now: Duration) {
+    pub(super) fn join(&mut self, chat_id: &str, taker: Taker, now: Duration) {
         let at = self.at(now);
         let Some(session) = self.sessions.get_mut(chat_id) else { return };
-        let turn = self.agents_joined as usize % ROSTER.len();
-        let (first_name, last_name, photo) = ROSTER[turn];
+        let (first_name, last_name, photo) = ROSTER[self.agents_joined as usize % ROSTER.len()];
         self.agents_joined += 1;
-        self.busy_agents += 1;
-        let wishes = &self.config.agent;
-        let config = LineConfig {
-            answer_after: wishes.answer_after,
-            reject: wishes.reject.clone(),
-            no_offer: wishes.no_offer,
-            hang_up_after: wishes.hang_up_after,
-        };
-        let line = Line::new(config, self.agents_joined * CALLS_A_LINE);
         let party_id = uuid::Uuid::new_v4().to_string();
-        session.agent = Some(Agent { party_id: party_id.clone(), first_name, last_name, photo, line });
+        let agent = |first: &str, last: &str, who| Agent {
+            party_id: party_id.clone(),
+            first_name: first.to_owned(),
+            last_name: last.to_owned(),
+            photo,
+            who,
+            trouble: CallTrouble::default(),
+        };
+        session.agent = Some(match taker {
+            Taker::Bot => {
+                self.busy_bots += 1;
+                let line = Line::new(LineConfig::from(&self.bot), self.agents_joined * CALLS_A_LINE);
+                agent(first_name, last_name, Who::Bot(line))
+            }
+            Taker::Desk(id) => {
+                let Some(desk) = self.desks.get(id) else { return };
+                let (first, last) = desk.names();
+                agent(first, last, Who::Desk { id, line: DeskLine::default(), report: None })
+            }
+        });
+        self.queue_changed |= self.queue.remove(&session.number).is_some();
         if session.state != SessionState::Connected {
             session.enter(SessionState::Connected, None);
         }
         session.joined(at);
-        let greeting = script::greeting(first_name, session.customer_name.as_deref());
-        session.say(&party_id, greeting, None, at);
-        if wishes.incoming {
-            let deed = Deed::Call;
-            self.timers.set(now + INCOMING_AFTER, Timer::Agent { chat_id: chat_id.to_owned(), party_id, deed });
+        match taker {
+            Taker::Bot => {
+                let greeting = script::greeting(first_name, session.customer_name.as_deref());
+                session.say(&party_id, greeting, None, at);
+                let client = Some(session.client.id());
+                let early = self.faults.calls_early(Concerns { client, chat: Some(chat_id), agent: Some(first_name) });
+                if self.bot.incoming || early {
+                    let deed = Deed::Call;
+                    let chat_id = chat_id.to_owned();
+                    let after = if early { Duration::ZERO } else { INCOMING_AFTER };
+                    self.timers.set(now + after, Timer::Agent { chat_id, party_id: party_id.clone(), deed });
+                }
+                self.carry_out(chat_id, now);
+            }
+            Taker::Desk(id) => self.give_to_desk(id, chat_id, now),
         }
-        self.carry_out(chat_id, now);
         self.wake(chat_id);
+        self.serve_queue(now);
     }
 
     /// The agent leaves the chat, and is free for the next one. False when there was none.
-    pub(super) fn release_agent(&mut self, chat_id: &str, now: Duration) -> bool {
+    pub(super) fn release_agent(&mut self, chat_id: &str, reason: GoneReason, now: Duration) -> bool {
         let at = self.at(now);
-        self.with_line(chat_id, None, now, |line, _| line.close());
+        self.end_call(chat_id, now);
         let Some(session) = self.sessions.get_mut(chat_id) else { return false };
         let Some(agent) = session.agent.take() else { return false };
         session.left(&agent.party_id, at);
         self.calls.retain(|_, chat| chat != chat_id);
-        self.busy_agents = self.busy_agents.saturating_sub(1);
+        match agent.who {
+            Who::Bot(_) => self.busy_bots = self.busy_bots.saturating_sub(1),
+            Who::Desk { id, .. } => self.take_from_desk(id, chat_id, reason, now),
+        }
         self.wake(chat_id);
         true
     }
 
-    /// The agent's reaction to an event of the conversation.
-    pub(super) fn react(&mut self, chat_id: &str, event: &ClientEvent, now: Duration) {
-        let Some(agent) = self.sessions.get(chat_id).and_then(|s| s.agent.as_ref()) else { return };
-        for (delay, deed) in script::react(event, self.config.agent.reply_after) {
-            let (chat_id, party_id) = (chat_id.to_owned(), agent.party_id.clone());
-            self.timers.set(now + delay, Timer::Agent { chat_id, party_id, deed });
+    /// Ends the call of a chat whose agent goes.
+    fn end_call(&mut self, chat_id: &str, now: Duration) {
+        let Some(agent) = self.sessions.get_mut(chat_id).and_then(|s| s.agent.as_mut()) else { return };
+        match &mut agent.who {
+            Who::Bot(line) => {
+                line.close();
+                self.carry_out(chat_id, now);
+            }
+            Who::Desk { line, .. } => {
+                line.hang_up();
+                self.carry_out_desk(chat_id, now);
+            }
         }
     }
 
-    pub(super) fn do_deed(&mut self, chat_id: &str, party_id: &str, deed: Deed, now: Duration) {
-        let at = self.at(now);
-        let Some(session) = self.sessions.get_mut(chat_id) else { return };
-        let Some(agent) = session.agent.as_mut().filter(|agent| agent.party_id == party_id) else { return };
-        match deed {
-            Deed::Typing => session.typing(party_id, true, at),
-            Deed::NotTyping => session.typing(party_id, false, at),
-            Deed::Say(text) => session.say(party_id, text, None, at),
-            Deed::SayMarkup => {
-                let plain = "A message with bold text\nand a second line.";
-                session.say(party_id, "A message with <b>bold</b> text<br>and a second line.", Some(plain.into()), at);
-            }
-            Deed::ShowForm => {
-                session.show_form("contact", FORM_TIMEOUT_S, at);
-            }
-            Deed::ShowSecureForm => session.show_secure_form("payment", at),
-            Deed::SendFile => {
-                let text = "A file from your agent.\n";
-                self.share(chat_id, party_id, "note.txt", "text/plain; charset=utf-8", text.as_bytes(), now);
-            }
-            Deed::SendPhoto => {
-                let photo = agent.photo;
-                self.share(chat_id, party_id, "photo.png", "image/png", photo, now);
-            }
-            Deed::SendLocation => session.share_location(party_id, 52.5163, 13.3777, at),
-            Deed::AskCobrowsing => session.ask_cobrowsing(party_id, at),
-            Deed::Warn => session.warn(at),
-            Deed::RejectNextCall => {
-                agent.line.reject_next();
-                session.say(party_id, "I shall decline your next call.", None, at);
-            }
-            Deed::Dial(dial) => {
-                if agent.line.dial(dial) {
-                    self.carry_out(chat_id, now);
-                } else {
-                    session.say(party_id, "There is no call to press keys in.", None, at);
-                }
-            }
-            Deed::Call => self.with_line(chat_id, Some(party_id), now, |line, now| line.call(now)),
-            Deed::HangUp => self.with_line(chat_id, Some(party_id), now, |line, _| line.hang_up()),
-            Deed::Transfer => {
-                session.say(party_id, "I hand you over to a colleague.", None, at);
-                // The colleague takes this chat before one that waits can have an agent.
-                self.release_agent(chat_id, now);
-                self.join(chat_id, now);
-            }
-            Deed::Leave => self.end(chat_id, SessionEnded::default(), now),
-            Deed::TimeOut => self.time_out(chat_id, now),
+    /// The agent hands the chat over: to a desk, else to whoever is free, else to the queue.
+    pub(super) fn transfer(&mut self, chat_id: &str, to: Option<DeskId>, now: Duration) {
+        let Some(session) = self.sessions.get(chat_id) else { return };
+        let from = session.agent.as_ref().and_then(Agent::desk);
+        self.release_agent(chat_id, GoneReason::Transferred, now);
+        // The colleague takes this chat before one that waits can have an agent.
+        match to.map(Taker::Desk).or_else(|| self.free_agent(from)) {
+            Some(taker) => self.join(chat_id, taker, now),
+            None => self.wait_again(chat_id, now),
         }
+        self.serve_queue(now);
+    }
+
+    /// The chat has lost its agent and waits for another one.
+    pub(super) fn wait_again(&mut self, chat_id: &str, now: Duration) {
+        let (at, ewt_s) = (self.at(now), self.config.ewt_s);
+        let Some(session) = self.sessions.get_mut(chat_id).filter(|s| !s.ended) else { return };
+        session.enter(SessionState::Queued, ewt_s);
+        session.say(SCENARIO_PARTY, "Please wait: another agent will be with you soon.", None, at);
+        self.enqueue(chat_id);
         self.wake(chat_id);
-    }
-
-    /// The customer pressed a key: the agent says which.
-    pub(super) fn heard_digit(&mut self, chat_id: &str, digit: Digit, now: Duration) {
-        let at = self.at(now);
-        let Some(session) = self.sessions.get_mut(chat_id) else { return };
-        let Some(party_id) = session.agent.as_ref().map(|agent| agent.party_id.clone()) else { return };
-        session.say(&party_id, format!("You pressed {digit}."), None, at);
-        self.wake(chat_id);
-    }
-
-    fn share(&mut self, chat_id: &str, party_id: &str, name: &str, ty: &str, bytes: &'static [u8], now: Duration) {
-        let at = self.at(now);
-        let Some(client) = self.sessions.get(chat_id).map(|s| s.client.clone()) else { return };
-        let (name_owned, content_type) = (name.to_owned(), ty.to_owned());
-        let id = self.add_file(StoredFile { client, name: name_owned, content_type, bytes: bytes.into() });
-        if let Some(session) = self.sessions.get_mut(chat_id) {
-            session.share_file(party_id, id, name, ty.starts_with("image/"), at);
-        }
     }
 
     /// A signaling message of the client, to a party.
@@ -189,7 +188,10 @@ impl Center {
             Some(_) => None,
         };
         match refusal {
-            None => self.with_line(chat_id, None, now, |line, now| line.signal(signal, now)),
+            None if session.agent.as_ref().is_some_and(|agent| agent.desk().is_some()) => {
+                self.client_signal_to_desk(chat_id, signal, now);
+            }
+            None => self.line_signal(chat_id, signal, now),
             // The other messages belong to a call that there cannot be; to refuse them would refuse the next one.
             Some((code, reason))
                 if matches!(signal, Signal::RequestCall(_) | Signal::OfferCall(_) | Signal::AnswerCall(_)) =>
@@ -202,7 +204,7 @@ impl Center {
         }
     }
 
-    /// Gives an input to the agent's line (if it is still that agent's) and carries out what comes out.
+    /// Gives an input to the bot's line (if it is still that agent's) and carries out what comes out.
     pub(super) fn with_line(
         &mut self,
         chat_id: &str,
@@ -211,33 +213,30 @@ impl Center {
         input: impl FnOnce(&mut Line, Duration),
     ) {
         let Some(agent) = self.sessions.get_mut(chat_id).and_then(|s: &mut Session| s.agent.as_mut()) else { return };
-        if party_id.is_none_or(|id| id == agent.party_id) {
-            input(&mut agent.line, now);
+        if party_id.is_none_or(|id| id == agent.party_id)
+            && let Who::Bot(line) = &mut agent.who
+        {
+            input(line, now);
             self.carry_out(chat_id, now);
         }
     }
 
     fn carry_out(&mut self, chat_id: &str, now: Duration) {
-        let at = self.at(now);
         let Some(session) = self.sessions.get_mut(chat_id) else { return };
         let Some(agent) = session.agent.as_mut() else { return };
-        let outputs = agent.line.take_outputs();
-        let (party_id, name) = (agent.party_id.clone(), agent.first_name);
-        let mut news = false;
+        let Who::Bot(line) = &mut agent.who else { return };
+        let outputs = line.take_outputs();
+        let (party_id, name) = (agent.party_id.clone(), agent.first_name.clone());
         for output in outputs {
             match output {
-                LineOutput::Send(signal) => {
-                    tracing::debug!(chat_id, signal = signal.name(), "to the client");
-                    session.signal(Some(party_id.clone()), signal, at);
-                    news = true;
-                }
+                LineOutput::Send(signal) => self.post_signal(chat_id, signal, now),
                 LineOutput::StartPeer(id, role) => {
                     self.calls.insert(id, chat_id.to_owned());
                     self.actions.push(Action::StartCall(CallSpec {
                         id,
                         chat_id: chat_id.to_owned(),
                         party_id: party_id.clone(),
-                        agent: name.to_owned(),
+                        agent: name.clone(),
                         role,
                     }));
                 }
@@ -252,9 +251,6 @@ impl Center {
                     self.timers.set(at, Timer::Line { chat_id, party_id, timer });
                 }
             }
-        }
-        if news {
-            self.wake(chat_id);
         }
     }
 }

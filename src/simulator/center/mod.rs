@@ -1,22 +1,35 @@
 //! The contact center: sessions, agents, files. A state machine without I/O.
 //!
 //! Inputs: the methods of the API ([`Center::request_chat`], [`Center::send_events`], [`Center::poll`] …), what the
-//! agents' WebRTC peers report ([`Center::call_event`]), and time ([`Center::handle_timeout`], due at
-//! [`Center::next_timeout`]). Every input carries the time since the center was opened.
+//! agents' WebRTC peers report ([`Center::call_event`]), what desks and the admin API ask for ([`Center::sign_in`],
+//! [`Center::order`] …), and time ([`Center::handle_timeout`], due at [`Center::next_timeout`]). Every input carries the
+//! time since the center was opened.
 //! Outputs: answers, and [`Action`]s to be fetched with [`Center::take_actions`] after each input.
 
 mod agents;
+mod bots;
+mod desks;
+mod faults;
+mod orders;
 #[cfg(test)]
 mod tests;
+mod views;
 
+pub(super) use bots::BotSettings;
+pub(super) use orders::By;
+
+use super::admin::log::{EventLog, From as Side};
 use super::auth::{ClientKey, Credentials};
-use super::config::SimulatorConfig;
+use super::config::{AgentConfig, Hours, SimulatorConfig};
+use super::desk::roster::Desks;
+use super::desk::wire::{DeskEvent, DeskId, GoneReason};
 use super::error::ApiError;
-use super::fault::Faults;
+use super::fault::{Faults, OnWay};
 use super::files::{Files, StoredFile};
 use super::line::{CallCommand, CallEvent, CallId, LineTimer, Role};
+use super::quirks::{QuirkState, Quirks};
 use super::script::Deed;
-use super::session::{At, SCENARIO_PARTY, Session};
+use super::session::{Agent, At, SCENARIO_PARTY, Session};
 use super::timers::Timers;
 use crate::api::event::{FormData, InactivityTimeout, SessionEnded};
 use crate::api::types::{Availability, Chat, ChatRequest, SessionState};
@@ -34,6 +47,8 @@ pub(super) enum Action {
     StartCall(CallSpec),
     /// Tell a peer.
     Call(CallId, CallCommand),
+    /// Tell a desk.
+    Desk(DeskId, DeskEvent),
 }
 
 /// A WebRTC peer to be made for an agent.
@@ -70,6 +85,12 @@ enum Timer {
         party_id: String,
         timer: LineTimer,
     },
+    /// A signaling message that is late.
+    Late {
+        chat_id: String,
+        party_id: String,
+        message: OnWay,
+    },
     /// Look whether the client has been silent for too long.
     Inactivity(String),
     /// The survey did not come back.
@@ -96,14 +117,26 @@ pub(super) struct Center {
     active: HashMap<ClientKey, String>,
     /// Chats that no agent was free for, by their numbers: in order of coming.
     queue: BTreeMap<u64, String>,
+    /// The queue is another than the desks know.
+    queue_changed: bool,
     /// Sessions ever made.
     chats: u64,
-    busy_agents: usize,
+    hours: Hours,
+    /// What each bot does.
+    bot: AgentConfig,
+    /// Bots on duty; `None`: one for everybody.
+    bots: Option<usize>,
+    busy_bots: usize,
+    desks: Desks,
+    log: EventLog,
+    /// Sessions in which something may have happened since the last [`Center::take_actions`].
+    touched: Vec<String>,
     /// Agents that ever joined: chooses names, and numbers lines.
     agents_joined: u64,
     calls: HashMap<CallId, String>,
     files: Files,
     faults: Faults,
+    quirks: QuirkState,
     timers: Timers<Timer>,
     actions: Vec<Action>,
     closed: bool,
@@ -112,14 +145,22 @@ pub(super) struct Center {
 impl Center {
     pub fn new(config: Arc<SimulatorConfig>, epoch_ms: i64) -> Self {
         Self {
-            faults: Faults::new(config.faults.clone()),
+            faults: Faults::new(config.faults.clone(), config.seed),
+            quirks: QuirkState::new(config.quirks.clone()),
+            hours: config.hours,
+            bot: config.agent.clone(),
+            bots: config.agents,
             config,
             epoch_ms,
             sessions: HashMap::new(),
             active: HashMap::new(),
             queue: BTreeMap::new(),
+            queue_changed: false,
             chats: 0,
-            busy_agents: 0,
+            busy_bots: 0,
+            desks: Desks::default(),
+            log: EventLog::default(),
+            touched: Vec::new(),
             agents_joined: 0,
             calls: HashMap::new(),
             files: Files::new(Files::MAX_FILES, Files::MAX_BYTES),
@@ -129,12 +170,33 @@ impl Center {
         }
     }
 
-    pub fn take_actions(&mut self) -> Vec<Action> {
+    /// Takes what is to be done outside after the inputs since the last time.
+    pub fn take_actions(&mut self, now: Duration) -> Vec<Action> {
+        for chat_id in std::mem::take(&mut self.touched) {
+            self.publish(&chat_id, now);
+            if self.sessions.get(&chat_id).is_some_and(|s| s.ended && !s.poll_held && !s.has_news()) {
+                self.sessions.remove(&chat_id);
+            }
+        }
+        self.tell_queue();
         std::mem::take(&mut self.actions)
+    }
+
+    /// What happened, for who drives the center.
+    pub fn log(&self) -> &EventLog {
+        &self.log
     }
 
     pub fn faults(&mut self) -> &mut Faults {
         &mut self.faults
+    }
+
+    pub fn quirks(&mut self) -> &mut QuirkState {
+        &mut self.quirks
+    }
+
+    pub fn choose_quirks(&mut self, quirks: Quirks) {
+        self.quirks = QuirkState::new(quirks);
     }
 
     fn at(&self, now: Duration) -> At {
@@ -159,7 +221,7 @@ impl Center {
     }
 
     pub fn availability(&self, now: Duration) -> Availability {
-        let open = self.config.hours.is_open(self.at(now).0);
+        let open = self.hours.is_open(self.at(now).0);
         Availability {
             chat: if open { "available" } else { "notAvailable" }.into(),
             ewt: self.config.ewt_s.filter(|_| open).map(|s| s.to_string()),
@@ -179,15 +241,17 @@ impl Center {
         }
         let id = uuid::Uuid::new_v4().to_string();
         self.chats += 1;
-        let mut session = Session::new(id.clone(), self.chats, client.clone(), now);
+        let mut session = Session::new(id.clone(), self.chats, client.clone(), now, self.at(now));
         session.phone_number = request.phone_number;
         session.customer_name =
             request.parameters.get("first_name").and_then(|v| v.as_str()).map(str::to_owned).or(request.from);
+        session.parameters = request.parameters;
         session.enter(SessionState::Queued, ewt_s);
         let chat = session.describe(ewt_s, Some(true));
         self.active.insert(client.clone(), id.clone());
         self.sessions.insert(id.clone(), session);
-        self.timers.set(now + self.config.agent.join_after, Timer::Join(id.clone()));
+        self.touched.push(id.clone());
+        self.timers.set(now + self.bot.join_after, Timer::Join(id.clone()));
         self.watch_silence(id, now);
         Ok(chat)
     }
@@ -221,7 +285,7 @@ impl Center {
         }
         if session.has_news() {
             let news = session.take_news();
-            self.forget_if_done(chat_id);
+            self.touched.push(chat_id.to_owned());
             return Ok(Poll::Events(news));
         }
         session.poll_held = true;
@@ -242,7 +306,7 @@ impl Center {
         if let Some(session) = self.sessions.get_mut(chat_id) {
             session.poll_held = false;
         }
-        self.forget_if_done(chat_id);
+        self.touched.push(chat_id.to_owned());
     }
 
     /// Send Events. Gives what the client has to get.
@@ -255,6 +319,7 @@ impl Center {
     ) -> Result<Vec<ServerEvent>, ApiError> {
         let at = self.at(now);
         self.session(client, chat_id)?;
+        self.touched.push(chat_id.to_owned());
         for event in events {
             // An event before this one may have ended the session.
             let Ok(session) = self.session(client, chat_id) else { break };
@@ -269,7 +334,6 @@ impl Center {
             self.client_event(chat_id, event, now);
         }
         let news = self.sessions.get_mut(chat_id).map(Session::take_news).unwrap_or_default();
-        self.forget_if_done(chat_id);
         Ok(news)
     }
 
@@ -294,7 +358,7 @@ impl Center {
     /// The client ends the conversation; the scenario asks how it was.
     fn disconnect(&mut self, chat_id: &str, now: Duration) {
         let at = self.at(now);
-        if !self.release_agent(chat_id, now) {
+        if !self.release_agent(chat_id, GoneReason::Ended, now) {
             return self.end(chat_id, SessionEnded::default(), now);
         }
         self.serve_queue(now);
@@ -313,7 +377,7 @@ impl Center {
 
     /// Ends a session with a last event.
     fn end(&mut self, chat_id: &str, last: impl Into<ServerEvent>, now: Duration) {
-        self.release_agent(chat_id, now);
+        self.release_agent(chat_id, GoneReason::Ended, now);
         let Some(session) = self.sessions.get_mut(chat_id).filter(|s| !s.ended) else { return };
         session.ended = true;
         session.state = SessionState::Completed;
@@ -321,20 +385,15 @@ impl Center {
         if self.active.get(&session.client).is_some_and(|id| id == chat_id) {
             self.active.remove(&session.client);
         }
-        self.queue.remove(&session.number);
+        self.queue_changed |= self.queue.remove(&session.number).is_some();
         self.timers.set(now + LINGER, Timer::Forget(chat_id.to_owned()));
         self.wake(chat_id);
         self.serve_queue(now);
     }
 
-    fn forget_if_done(&mut self, chat_id: &str) {
-        if self.sessions.get(chat_id).is_some_and(|s| s.ended && !s.poll_held && !s.has_news()) {
-            self.sessions.remove(chat_id);
-        }
-    }
-
     fn wake(&mut self, chat_id: &str) {
         self.actions.push(Action::Wake(chat_id.to_owned()));
+        self.touched.push(chat_id.to_owned());
     }
 
     /// When time should be given to [`Center::handle_timeout`] next.
@@ -351,6 +410,7 @@ impl Center {
                 Timer::Line { chat_id, party_id, timer } => {
                     self.with_line(&chat_id, Some(&party_id), now, |line, now| line.timer(timer, now));
                 }
+                Timer::Late { chat_id, party_id, message } => self.send_late(&chat_id, party_id, message, now),
                 Timer::Inactivity(chat_id) => self.check_silence(chat_id, now),
                 Timer::Survey { chat_id, form } => {
                     if self.sessions.get(&chat_id).is_some_and(|s| s.survey == Some(form)) {
@@ -361,7 +421,7 @@ impl Center {
                     if let Some(session) = self.sessions.get_mut(&chat_id) {
                         session.take_news();
                     }
-                    self.forget_if_done(&chat_id);
+                    self.touched.push(chat_id);
                 }
             }
         }
@@ -386,7 +446,7 @@ impl Center {
         let [warning, timeout] = self.silence_limits();
         let at = self.at(now);
         let Some(session) = self.sessions.get_mut(&chat_id).filter(|s| !s.ended) else { return };
-        if session.agent.as_ref().is_some_and(|agent| agent.line.is_busy()) {
+        if session.agent.as_ref().is_some_and(Agent::is_in_call) {
             // Who talks is not silent.
             session.last_heard = now;
         }
@@ -435,6 +495,7 @@ impl Center {
             if let CallEvent::Digit(digit) = event {
                 self.heard_digit(&chat_id, digit, now);
             }
+            self.call_reported(&chat_id, id, &event, now);
             self.with_line(&chat_id, None, now, |line, now| line.peer(id, event, now));
         }
     }

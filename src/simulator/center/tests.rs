@@ -43,7 +43,7 @@ impl Lab {
             self.center.handle_timeout(self.now);
         }
         self.now = end;
-        self.actions.extend(self.center.take_actions());
+        self.actions.extend(self.center.take_actions(self.now));
     }
 
     fn send(&mut self, client: &ClientKey, chat: &str, events: Value) -> Vec<ServerEvent> {
@@ -218,6 +218,7 @@ fn a_poll_held_at_the_end_is_answered() {
     lab.send(&me(), &chat, json!([{"event": "chat_session_end"}]));
     assert_eq!(lab.center.poll_again(&chat), Poll::Events(vec![]));
     lab.center.end_poll(&chat);
+    lab.pass(T0);
     assert!(lab.center.sessions.is_empty());
 }
 
@@ -464,6 +465,6 @@ proptest::proptest! {
         }
         lab.pass(s(2000));
         proptest::prop_assert!(lab.center.sessions.is_empty(), "every session ends in the end");
-        proptest::prop_assert_eq!(lab.center.busy_agents, 0);
+        proptest::prop_assert_eq!(lab.center.busy_bots, 0);
     }
 }

@@ -1,0 +1,276 @@
+//! The call between a desk and a client, as the center sees it: messages pass through, and their order gives the state.
+//! A state machine without I/O.
+//!
+//! Inputs: a signaling message of the client ([`DeskLine::client`]) or of the desk's page ([`DeskLine::agent`]), and the
+//! center's own wishes ([`DeskLine::hang_up`], [`DeskLine::reject`]). Outputs: [`DeskLineOutput`].
+//!
+//! The center answers END_CALL itself, so that a page that is slow, or gone, leaves no client waiting.
+
+use crate::api::signaling::Signal;
+use serde::Serialize;
+use std::time::Duration;
+
+/// A REQUEST_CALL this soon after an offer crossed it on the way.
+const CROSSING: Duration = Duration::from_secs(3);
+
+/// How far a call has come.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::simulator) enum CallState {
+    /// There is none.
+    #[default]
+    Idle,
+    /// The client asks (REQUEST_CALL, or an offer of its own).
+    Ringing,
+    /// The agent has offered, the client has not answered.
+    Calling,
+    /// Offer and answer are exchanged.
+    Up,
+}
+
+/// A message to be handed on.
+#[derive(Debug, PartialEq)]
+pub(in crate::simulator) enum DeskLineOutput {
+    ToClient(Signal),
+    ToDesk(Signal),
+}
+
+/// The call of one chat at a desk.
+#[derive(Debug, Default)]
+pub(in crate::simulator) struct DeskLine {
+    state: CallState,
+    video: bool,
+    offered: Duration,
+    out: Vec<DeskLineOutput>,
+}
+
+impl DeskLine {
+    pub fn state(&self) -> CallState {
+        self.state
+    }
+
+    /// Whether the last side to ask wanted video.
+    pub fn video(&self) -> bool {
+        self.video
+    }
+
+    pub fn is_busy(&self) -> bool {
+        self.state != CallState::Idle
+    }
+
+    /// Whether the agent is in this call, or wants to be.
+    pub fn is_taken(&self) -> bool {
+        matches!(self.state, CallState::Calling | CallState::Up)
+    }
+
+    pub fn take_outputs(&mut self) -> Vec<DeskLineOutput> {
+        std::mem::take(&mut self.out)
+    }
+
+    /// A signaling message of the client.
+    pub fn client(&mut self, signal: Signal, now: Duration) {
+        use CallState::{Calling, Idle, Ringing, Up};
+        match (&signal, self.state) {
+            (Signal::RequestCall(_), Calling) if now < self.offered + CROSSING => return,
+            (Signal::RequestCall(_), Ringing) => return,
+            // In a running call: the client was started anew and knows nothing of it.
+            (Signal::RequestCall(request), _) => {
+                self.video = request.offer_video;
+                self.state = Ringing;
+            }
+            (Signal::OfferCall(offer), Idle | Ringing) => {
+                self.video = offer.offer_video;
+                self.state = Ringing;
+            }
+            (Signal::OfferCall(offer), Up) => self.video = offer.offer_video,
+            // Both sides offer: in this API it is the client who yields.
+            (Signal::OfferCall(_), Calling) => return,
+            (Signal::AnswerCall(_), Calling) => self.state = Up,
+            (Signal::AnswerCall(_), Up) => {}
+            (Signal::EndCall(_), Ringing | Calling | Up) => {
+                self.out.push(DeskLineOutput::ToClient(Signal::end_call()));
+                self.state = Idle;
+            }
+            (Signal::CallRejected(_), Ringing | Calling) => self.state = Idle,
+            (Signal::CallRejected(_), Up) | (Signal::IceCandidate(_), Ringing | Calling | Up) => {}
+            (Signal::AnswerCall(_) | Signal::EndCall(_) | Signal::CallRejected(_) | Signal::IceCandidate(_), _) => {
+                return;
+            }
+            _ => {}
+        }
+        self.out.push(DeskLineOutput::ToDesk(signal));
+    }
+
+    /// A signaling message of the desk's page.
+    ///
+    /// # Errors
+    /// When it fits no call.
+    pub fn agent(&mut self, signal: Signal, now: Duration) -> Result<(), &'static str> {
+        use CallState::{Calling, Idle, Ringing, Up};
+        match (&signal, self.state) {
+            (Signal::OfferCall(offer), state) => {
+                self.video = offer.offer_video;
+                if state != Up {
+                    self.state = Calling;
+                    self.offered = now;
+                }
+            }
+            (Signal::AnswerCall(_), Ringing) => self.state = Up,
+            (Signal::AnswerCall(_), Up) => {}
+            (Signal::AnswerCall(_), _) => return Err("there is no offer of the client to answer"),
+            (Signal::CallRejected(_), Ringing) => self.state = Idle,
+            (Signal::CallRejected(_), Up) => {}
+            (Signal::CallRejected(_), _) => return Err("there is no call of the client to reject"),
+            (Signal::EndCall(_), Ringing | Calling | Up) => self.state = Idle,
+            // The call ended while the page still spoke of it.
+            (Signal::EndCall(_) | Signal::IceCandidate(_), Idle) => return Ok(()),
+            _ => {}
+        }
+        self.out.push(DeskLineOutput::ToClient(signal));
+        Ok(())
+    }
+
+    /// Ends the call, and tells both sides. False: there is none.
+    pub fn hang_up(&mut self) -> bool {
+        self.stop(Signal::end_call())
+    }
+
+    /// Refuses the client's call, and tells both sides. False: none rings.
+    pub fn reject(&mut self, code: &str, reason: &str) -> bool {
+        self.state == CallState::Ringing && self.stop(Signal::call_rejected(code, reason))
+    }
+
+    fn stop(&mut self, last: Signal) -> bool {
+        let busy = self.is_busy();
+        if busy {
+            self.state = CallState::Idle;
+            self.out.push(DeskLineOutput::ToClient(last));
+            self.out.push(DeskLineOutput::ToDesk(Signal::end_call()));
+        }
+        busy
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::DeskLineOutput::{ToClient, ToDesk};
+    use super::*;
+    use crate::api::signaling::IceCandidate;
+
+    const T0: Duration = Duration::ZERO;
+
+    fn candidate() -> Signal {
+        IceCandidate { candidate: "candidate:1".into(), ..Default::default() }.into()
+    }
+
+    fn ringing() -> DeskLine {
+        let mut line = DeskLine::default();
+        line.client(Signal::request_call(true), T0);
+        assert_eq!(line.take_outputs(), [ToDesk(Signal::request_call(true))]);
+        line
+    }
+
+    fn calling() -> DeskLine {
+        let mut line = ringing();
+        line.agent(Signal::offer_call("v=0", false), T0).unwrap();
+        line.take_outputs();
+        line
+    }
+
+    fn up() -> DeskLine {
+        let mut line = calling();
+        line.client(Signal::answer_call("v=0"), T0);
+        assert_eq!((line.state(), line.take_outputs()), (CallState::Up, vec![ToDesk(Signal::answer_call("v=0"))]));
+        line
+    }
+
+    #[test]
+    fn a_call_goes_from_request_to_answer() {
+        assert_eq!((ringing().state(), ringing().video()), (CallState::Ringing, true));
+        assert_eq!((calling().state(), calling().video()), (CallState::Calling, false));
+        up();
+    }
+
+    #[test]
+    fn candidates_pass_both_ways_while_there_is_a_call() {
+        let mut line = calling();
+        line.client(candidate(), T0);
+        line.agent(candidate(), T0).unwrap();
+        assert_eq!(line.take_outputs(), [ToDesk(candidate()), ToClient(candidate())]);
+        let mut line = DeskLine::default();
+        line.client(candidate(), T0);
+        line.agent(candidate(), T0).unwrap();
+        assert!(line.take_outputs().is_empty());
+    }
+
+    #[test]
+    fn the_clients_end_is_answered_without_the_page() {
+        let mut line = up();
+        line.client(Signal::end_call(), T0);
+        assert_eq!(line.take_outputs(), [ToClient(Signal::end_call()), ToDesk(Signal::end_call())]);
+        line.client(Signal::end_call(), T0);
+        line.agent(Signal::end_call(), T0).unwrap();
+        assert!(line.take_outputs().is_empty());
+    }
+
+    #[test]
+    fn hanging_up_tells_both_sides_once() {
+        let mut line = up();
+        assert!(line.hang_up());
+        assert_eq!(line.take_outputs(), [ToClient(Signal::end_call()), ToDesk(Signal::end_call())]);
+        assert!(!line.hang_up());
+    }
+
+    #[test]
+    fn only_a_ringing_call_can_be_rejected() {
+        let mut line = ringing();
+        assert!(line.reject("486", "busy"));
+        assert_eq!(line.take_outputs()[0], ToClient(Signal::call_rejected("486", "busy")));
+        assert!(!line.reject("486", "busy") && !up().reject("486", "busy"));
+        assert!(DeskLine::default().agent(Signal::call_rejected("486", "busy"), T0).is_err());
+    }
+
+    #[test]
+    fn an_answer_needs_an_offer() {
+        assert!(DeskLine::default().agent(Signal::answer_call("v=0"), T0).is_err());
+        assert!(calling().agent(Signal::answer_call("v=0"), T0).is_err());
+        let mut line = DeskLine::default();
+        line.client(Signal::answer_call("v=0"), T0);
+        assert!(line.take_outputs().is_empty());
+    }
+
+    #[test]
+    fn a_further_offer_renegotiates() {
+        let mut line = up();
+        line.agent(Signal::offer_call("v=0 video", true), T0).unwrap();
+        line.client(Signal::answer_call("v=0 video"), T0);
+        assert_eq!((line.state(), line.video(), line.take_outputs().len()), (CallState::Up, true, 2));
+    }
+
+    #[test]
+    fn a_client_may_offer_itself() {
+        let mut line = DeskLine::default();
+        line.client(Signal::offer_call("v=0", false), T0);
+        assert_eq!(line.state(), CallState::Ringing);
+        line.agent(Signal::answer_call("v=0"), T0).unwrap();
+        assert_eq!(line.state(), CallState::Up);
+    }
+
+    #[test]
+    fn a_request_that_crosses_the_offer_changes_nothing() {
+        let mut line = calling();
+        line.client(Signal::request_call(false), Duration::from_millis(50));
+        assert_eq!((line.state(), line.take_outputs().len()), (CallState::Calling, 0));
+    }
+
+    #[test]
+    fn a_client_that_lost_its_call_rings_again() {
+        let mut line = up();
+        line.client(Signal::request_call(false), T0);
+        assert_eq!(
+            (line.state(), line.take_outputs()),
+            (CallState::Ringing, vec![ToDesk(Signal::request_call(false))])
+        );
+    }
+}

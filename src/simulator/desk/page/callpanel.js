@@ -1,0 +1,317 @@
+// The call of each chat, and the panel that shows the selected one's.
+
+import { Call } from "./call.js";
+import { ask, byId, el, fact, show, toast } from "./dom.js";
+import { measure, openCamera, ring } from "./sound.js";
+import { lines, summarize } from "./stats.js";
+
+const KEYS = "123A456B789C*0#D";
+const STATES = { idle: "no call", ringing: "ringing", calling: "calling …", up: "connecting …" };
+
+export class CallPanel {
+  #desk;
+  #chat = null;
+  #stopRing = null;
+
+  constructor(desk) {
+    this.#desk = desk;
+    const on = (id, does) => byId(id).addEventListener("click", () => this.#chat && does(this.#chat));
+    on("answer", (chat) => this.answer(chat));
+    on("reject", (chat) => this.#reject(chat));
+    on("call-customer", (chat) => this.call(chat));
+    on("hang-up", (chat) => this.hangUp(chat));
+    on("mute", (chat) => this.mute(chat, !chat.muted));
+    on("hold", (chat) => this.hold(chat, !chat.held));
+    on("video", (chat) => this.video(chat, !chat.call?.hasVideo));
+    byId("keys").addEventListener("click", () => {
+      const open = byId("keypad").hidden;
+      show(byId("keypad"), open);
+      byId("keys").setAttribute("aria-expanded", String(open));
+    });
+    byId("keypad").append(
+      ...[...KEYS].map((key) => {
+        const button = el("button", { type: "button", dataset: { key } }, key);
+        button.addEventListener("click", () => this.#chat && this.dial(this.#chat, key));
+        return button;
+      }),
+    );
+    setInterval(() => this.#tick(), 1000);
+  }
+
+  select(chat) {
+    this.#chat = chat;
+    this.#attach();
+    this.update();
+  }
+
+  /** The center says how the call of a chat stands. */
+  stateChanged(chat, view) {
+    const before = chat.view.call.state;
+    chat.view.call = view;
+    if (view.state === "idle") {
+      this.#close(chat);
+    } else if (view.state === "ringing" && before !== "ringing") {
+      // The customer's client was started anew: the call that was up is of no use.
+      this.#closeCall(chat);
+      this.#rings(chat);
+    }
+    this.#ringOrNot();
+    this.update();
+  }
+
+  /** A signaling message of the client. */
+  signal(chat, data) {
+    if (data.type === "OFFER_CALL" && !chat.call) {
+      chat.offer = data.sdp;
+      chat.early = [];
+    } else if (data.type === "REQUEST_CALL") {
+      chat.offer = null;
+    } else if (chat.call) {
+      chat.call.signal(data);
+    } else if (data.type === "ICE_CANDIDATE") {
+      chat.early?.push(data);
+    }
+    if (data.type === "CALL_REJECTED" && !chat.call) chat.note = "The customer declined the call.";
+  }
+
+  /** Somebody asks, over the admin API, for what only this page can do. */
+  async perform(chat, command) {
+    const does = {
+      call: () => this.call(chat, command.video),
+      answer: () => this.answer(chat, command.video),
+      dial: () => this.dial(chat, command.keys),
+      mute: () => this.mute(chat, command.on),
+      hold: () => this.hold(chat, command.on),
+      video: () => this.video(chat, command.on),
+    }[command.do];
+    await does?.();
+  }
+
+  /** The chat is no longer this desk's. */
+  gone(chat) {
+    this.#close(chat);
+    chat.view.call = { state: "idle", video: false };
+    this.#ringOrNot();
+    this.update();
+  }
+
+  async answer(chat, video = false) {
+    if (chat.view.call.state !== "ringing" || chat.call) return;
+    const offer = chat.offer;
+    const call = this.#start(chat);
+    const camera = video ? await openCamera() : null;
+    if (offer) {
+      call.accept(offer, { camera });
+      for (const candidate of chat.early ?? []) call.signal(candidate);
+    } else {
+      call.offer({ camera });
+    }
+    this.update();
+  }
+
+  async call(chat, video = false) {
+    if (chat.call || chat.over) return;
+    if (chat.view.call.state === "ringing") return this.answer(chat, video);
+    const call = this.#start(chat);
+    call.offer({ camera: video ? await openCamera() : null });
+    this.update();
+  }
+
+  async #reject(chat) {
+    const fields = [
+      { name: "code", label: "Code", options: [["603", "603 Declined"], ["486", "486 Busy"], ["480", "480 Not available"]] },
+      { name: "reason", label: "Reason, as the customer reads it", value: "I cannot talk now" },
+    ];
+    const values = await ask("Reject the call", "Reject", fields);
+    if (values) this.#desk.chatCommand(chat.view.chat_id, { do: "reject", ...values });
+  }
+
+  hangUp(chat) {
+    // The page is quiet at once; the center tells the customer.
+    this.#close(chat);
+    this.#desk.chatCommand(chat.view.chat_id, { do: "hang_up" });
+    this.update();
+  }
+
+  mute(chat, on) {
+    chat.muted = on;
+    chat.call?.setMuted(on || chat.held);
+    this.update();
+  }
+
+  /** On hold nothing is sent and nothing is heard. */
+  hold(chat, on) {
+    chat.held = on;
+    chat.call?.setMuted(on || chat.muted);
+    byId("remote-audio").muted = Boolean(this.#chat?.held);
+    this.update();
+  }
+
+  async video(chat, on) {
+    if (!chat.call || on === chat.call.hasVideo) return;
+    const camera = on ? await openCamera() : null;
+    chat.call?.setCamera(camera).then(() => this.#attach());
+    this.#attach();
+    this.update();
+  }
+
+  dial(chat, keys) {
+    if (chat.call && !chat.call.dial(keys)) toast("The customer's client takes no keys.");
+  }
+
+  #start(chat) {
+    Object.assign(chat, { digits: "", remote: new MediaStream(), muted: false, held: false, note: "", stats: null });
+    const call = new Call({
+      iceServers: this.#desk.iceServers,
+      track: this.#desk.sound.track,
+      send: (data) => {
+        if (chat.call === call) this.#desk.chatCommand(chat.view.chat_id, { do: "signal", data });
+      },
+      on: {
+        state: () => this.update(),
+        track: (track) => this.#gotTrack(chat, call, track),
+        note: (text) => {
+          chat.note = text;
+          this.update();
+        },
+        failed: (reason) => {
+          if (chat.call !== call) return;
+          toast(`The call failed: ${reason}`);
+          this.hangUp(chat);
+        },
+      },
+    });
+    chat.call = call;
+    // For tests and the console.
+    globalThis.deskCall = call;
+    return call;
+  }
+
+  #gotTrack(chat, call, track) {
+    if (chat.call !== call) return;
+    for (const old of chat.remote.getTracks()) if (old.kind === track.kind) chat.remote.removeTrack(old);
+    chat.remote.addTrack(track);
+    track.onended = track.onmute = track.onunmute = () => this.#attach();
+    if (track.kind === "audio") {
+      const onLevel = (level) => this.#chat === chat && (byId("level-in").value = level);
+      const onKey = (key) => {
+        chat.digits += key;
+        this.update();
+      };
+      measure(track, { onLevel, onKey }).then((stop) => this.#keepStop(chat, call, stop));
+      measure(this.#desk.sound.track, {
+        onLevel: (level) => this.#chat === chat && (byId("level-out").value = chat.muted || chat.held ? -60 : level),
+      }).then((stop) => this.#keepStop(chat, call, stop));
+    }
+    this.#attach();
+    this.update();
+  }
+
+  #keepStop(chat, call, stop) {
+    if (chat.call === call) (chat.stops ??= []).push(stop);
+    else stop();
+  }
+
+  #close(chat) {
+    chat.offer = null;
+    this.#closeCall(chat);
+  }
+
+  #closeCall(chat) {
+    const { call } = chat;
+    chat.call = null;
+    call?.close();
+    for (const stop of chat.stops ?? []) stop();
+    Object.assign(chat, { stops: [], remote: null });
+    if (chat === this.#chat) this.#attach();
+  }
+
+  /** Puts the selected call's media where it is seen and heard. */
+  #attach() {
+    const chat = this.#chat;
+    const remote = chat?.remote ?? null;
+    const tracks = (kind) => remote?.getTracks().filter((t) => t.kind === kind && t.readyState === "live") ?? [];
+    const audio = byId("remote-audio");
+    const sound = tracks("audio");
+    // A call goes on sounding while another chat is looked at.
+    const sounding = sound.length ? remote : ([...this.#desk.chats.values()].find((c) => c.call && c.remote)?.remote ?? null);
+    if (audio.srcObject !== sounding) audio.srcObject = sounding;
+    audio.muted = Boolean(chat?.held);
+    if (sounding) audio.play().catch(() => toast("Click anywhere to hear the customer: the browser waits for it."));
+    const picture = tracks("video").filter((t) => !t.muted);
+    const remoteVideo = byId("remote-video");
+    const remoteStream = picture.length ? remote : null;
+    if (remoteVideo.srcObject !== remoteStream) remoteVideo.srcObject = remoteStream;
+    show(remoteVideo, picture.length > 0);
+    const camera = chat?.call?.camera ?? null;
+    const localVideo = byId("local-video");
+    if ((localVideo.srcObject?.getVideoTracks()[0] ?? null) !== camera) {
+      localVideo.srcObject = camera && new MediaStream([camera]);
+    }
+    show(localVideo, camera !== null);
+    show(byId("videos"), picture.length > 0 || camera !== null);
+  }
+
+  #rings(chat) {
+    if (this.#desk.autoAnswer()) {
+      queueMicrotask(() => this.answer(chat));
+    } else {
+      this.#desk.callRings(chat);
+    }
+  }
+
+  #ringOrNot() {
+    const rings = !this.#desk.autoAnswer() && [...this.#desk.chats.values()].some((c) => c.view.call.state === "ringing" && !c.call);
+    if (rings && !this.#stopRing) this.#stopRing = ring();
+    if (!rings && this.#stopRing) {
+      this.#stopRing.then((stop) => stop());
+      this.#stopRing = null;
+    }
+  }
+
+  async #tick() {
+    for (const chat of this.#desk.chats.values()) {
+      const { call } = chat;
+      if (!call || call.connectedAt === null) continue;
+      const stats = await call.stats(summarize).catch(() => null);
+      if (chat.call !== call || !stats) continue;
+      chat.stats = stats;
+      this.#desk.quietCommand(chat.view.chat_id, { do: "report", stats: { ...stats, digits: chat.digits } });
+    }
+    this.update();
+  }
+
+  update() {
+    const chat = this.#chat;
+    const view = chat?.view.call ?? { state: "idle" };
+    const call = chat?.call ?? null;
+    const rings = view.state === "ringing" && !call;
+    const connection = call?.peer.connectionState;
+    const up = view.state === "up" && connection === "connected";
+    byId("call-state").textContent = up ? (chat.held ? "on hold" : "connected") : STATES[view.state];
+    byId("call-state").dataset.state = up ? "connected" : view.state;
+    show(byId("ringing"), rings);
+    byId("ringing").textContent = rings ? `${chat.view.customer || "The customer"} calls${view.video ? " with video" : ""}` : "";
+    show(byId("answer"), rings);
+    show(byId("reject"), rings);
+    const idle = !call && !rings;
+    show(byId("call-customer"), idle);
+    byId("call-customer").disabled = !chat || chat.over || this.#desk.inOtherCall(chat);
+    show(byId("hang-up"), Boolean(call));
+    for (const id of ["mute", "hold", "video", "keys"]) show(byId(id), Boolean(call));
+    byId("mute").setAttribute("aria-pressed", String(Boolean(chat?.muted)));
+    byId("hold").setAttribute("aria-pressed", String(Boolean(chat?.held)));
+    byId("video").setAttribute("aria-pressed", String(Boolean(call?.hasVideo)));
+    if (!call) show(byId("keypad"), false);
+    show(byId("meters"), Boolean(call));
+    show(byId("digits"), Boolean(chat?.digits) && Boolean(call));
+    byId("digits-in").textContent = chat?.digits ?? "";
+    byId("call-note").textContent = chat?.note ?? "";
+    const seconds = call?.connectedAt ? Math.floor((performance.now() - call.connectedAt) / 1000) : null;
+    byId("call-time").textContent =
+      seconds === null ? "" : `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
+    show(byId("stats"), Boolean(call && chat.stats));
+    if (call && chat.stats) byId("stats").replaceChildren(...lines(chat.stats).flatMap(([t, v]) => fact(t, v)));
+    if (up && byId("videos").hidden !== true) this.#attach();
+  }
+}

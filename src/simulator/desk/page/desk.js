@@ -1,0 +1,249 @@
+// The desk: signs in, keeps the chats, and hands every event to the part of the page that shows it.
+//
+// Settings in the address, for tests and bookmarks: name=… signs in at once, tone=440 sends a tone instead of the
+// microphone (sound=silence: nothing), answer=auto takes every call, ready=no takes chats by hand, capacity=3, ring=no.
+
+import { CallPanel } from "./callpanel.js";
+import { Conversation } from "./conversation.js";
+import { showCustomer } from "./customer.js";
+import { byId, el, show, toast } from "./dom.js";
+import { Socket } from "./socket.js";
+import { audioContext, openSound } from "./sound.js";
+
+const settings = new URLSearchParams(location.search);
+const TONE_HZ = Math.min(Math.max(Number(settings.get("tone")) || 440, 20), 8000);
+
+class Desk {
+  chats = new Map();
+  iceServers = [];
+  sound = null;
+  #id = null;
+  #desks = [];
+  #waiting = [];
+  #selected = null;
+  #socket = null;
+
+  constructor() {
+    this.conversation = new Conversation(this);
+    this.calls = new CallPanel(this);
+    byId("sign-in-form").addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.signIn();
+    });
+    byId("sign-out").addEventListener("click", () => this.#signOut());
+    byId("ready").addEventListener("change", () => this.#command({ do: "ready", on: byId("ready").checked }));
+    byId("end").addEventListener("click", () => this.#selected?.over && this.#forget(this.#selected));
+    // Browsers let a page sound only after a click.
+    addEventListener("click", () => audioContext().catch(() => undefined), { once: true });
+    if (settings.has("tone")) byId("sound").value = "tone";
+    if (settings.has("sound")) byId("sound").value = settings.get("sound");
+    byId("auto-answer").checked = settings.get("answer") === "auto";
+    byId("ready").checked = settings.get("ready") !== "no";
+    byId("capacity").value = settings.get("capacity") ?? "4";
+    byId("name").value = settings.get("name") ?? "";
+    if (settings.get("name")) this.signIn();
+  }
+
+  autoAnswer() {
+    return byId("auto-answer-live").checked;
+  }
+
+  others() {
+    return this.#desks.filter((desk) => desk.id !== this.#id);
+  }
+
+  /** Whether a call goes on in another chat than this one. */
+  inOtherCall(chat) {
+    return [...this.chats.values()].some((other) => other !== chat && other.call);
+  }
+
+  async signIn() {
+    const name = byId("name").value.trim();
+    if (!name) return;
+    show(byId("sign-in-error"), false);
+    byId("sign-in").disabled = true;
+    byId("auto-answer-live").checked = byId("auto-answer").checked;
+    this.sound ??= await openSound(byId("sound").value, TONE_HZ);
+    byId("microphone").textContent = this.sound.label;
+    const capacity = Number(byId("capacity").value) || 4;
+    this.#socket = new Socket({
+      signIn: () => ({ name, capacity, ready: byId("ready").checked }),
+      onEvent: (event) => this.#handle(event),
+      onState: (on) => this.#connected(on),
+      onRefused: (reason) => {
+        byId("sign-in").disabled = false;
+        byId("sign-in-error").textContent = reason;
+        show(byId("sign-in-error"), true);
+      },
+    });
+  }
+
+  #connected(on) {
+    const pill = byId("connection");
+    pill.textContent = on ? "connected" : "no connection: trying again …";
+    pill.classList.toggle("good", on);
+    pill.classList.toggle("bad", !on);
+    // The center gave this desk's chats to others when the connection broke; what comes back comes anew.
+    if (!on) for (const chat of [...this.chats.values()]) this.#forget(chat);
+    show(byId("sign-in-view"), false);
+    show(byId("desk-view"), true);
+  }
+
+  #signOut() {
+    this.#socket?.close();
+    for (const chat of [...this.chats.values()]) this.#forget(chat);
+    this.sound?.track.stop();
+    this.sound = null;
+    byId("sign-in").disabled = false;
+    show(byId("desk-view"), false);
+    show(byId("sign-in-view"), true);
+    byId("name").focus();
+  }
+
+  #command(command) {
+    return this.#socket.send(command).catch((error) => toast(error.message));
+  }
+
+  /** Does something in a chat; says so when it is refused. */
+  chatCommand(chat_id, command) {
+    return this.#command({ ...command, chat_id });
+  }
+
+  /** The same, for what nobody waits for. */
+  quietCommand(chat_id, command) {
+    this.#socket.send({ ...command, chat_id }).catch(() => undefined);
+  }
+
+  /** A call rings in a chat: it is shown. */
+  callRings(chat) {
+    if (!this.inOtherCall(chat)) this.select(chat);
+  }
+
+  #handle(event) {
+    const chat = this.chats.get(event.chat_id);
+    switch (event.type) {
+      case "welcome":
+        this.#id = event.desk.id;
+        this.iceServers = event.ice_servers.map(({ url, urls, username, credential }) => ({
+          urls: urls ?? url,
+          ...(username ? { username, credential } : {}),
+        }));
+        byId("desk-name").textContent = event.desk.name;
+        return;
+      case "desks": {
+        this.#desks = event.desks;
+        const own = event.desks.find((desk) => desk.id === this.#id);
+        if (own) byId("ready").checked = own.ready;
+        return;
+      }
+      case "waiting":
+        this.#waiting = event.chats;
+        return this.#lists();
+      case "chat":
+        return this.#given(event);
+      case "event":
+        return chat && this.#event(chat, event.event);
+      case "signal":
+        return chat && this.calls.signal(chat, event.data);
+      case "call":
+        if (chat) this.calls.stateChanged(chat, event.call);
+        return this.#lists();
+      case "perform":
+        return chat && this.calls.perform(chat, event.command);
+      case "gone":
+        return chat && this.#gone(chat);
+    }
+  }
+
+  #given({ chat: view, events }) {
+    const chat = { view, events, typing: false, unread: 0, over: false, call: null, digits: "" };
+    this.chats.set(view.chat_id, chat);
+    if (!this.#selected || this.#selected.over) this.select(chat);
+    else chat.unread = 1;
+    this.#lists();
+  }
+
+  #event(chat, event) {
+    const own = event.party_id === chat.view.chat_id;
+    if (event.event === "chat_session_typing" || event.event === "chat_session_not_typing") {
+      if (own) chat.typing = event.event === "chat_session_typing";
+    } else {
+      if (own) chat.typing = false;
+      if (event.event === "chat_session_status") chat.view.state = event.state;
+      chat.events.push(event);
+      if (own && chat !== this.#selected) chat.unread += 1;
+    }
+    if (chat === this.#selected) {
+      this.conversation.add(event);
+      if (event.event === "chat_session_navigation") showCustomer(chat);
+    }
+    this.#lists();
+  }
+
+  /** The chat ended or went to somebody else: it can be read until it is closed. */
+  #gone(chat) {
+    chat.over = true;
+    this.calls.gone(chat);
+    if (chat === this.#selected) this.conversation.update();
+    else this.#forget(chat);
+    this.#lists();
+  }
+
+  #forget(chat) {
+    this.calls.gone(chat);
+    this.chats.delete(chat.view.chat_id);
+    if (chat === this.#selected) this.select([...this.chats.values()].at(-1) ?? null);
+    this.#lists();
+  }
+
+  select(chat) {
+    const before = this.#selected;
+    this.#selected = chat;
+    if (chat) chat.unread = 0;
+    if (before?.over && before !== chat) this.chats.delete(before.view.chat_id);
+    this.conversation.select(chat);
+    this.calls.select(chat);
+    showCustomer(chat);
+    this.#lists();
+  }
+
+  #lists() {
+    const mine = [...this.chats.values()];
+    const focused = document.activeElement?.dataset.chatId;
+    byId("mine").replaceChildren(...mine.map((chat) => this.#mineItem(chat)));
+    byId("waiting").replaceChildren(...this.#waiting.map((view) => this.#waitingItem(view)));
+    if (focused) document.querySelector(`[data-chat-id="${focused}"]`)?.focus();
+    byId("mine-count").textContent = mine.filter((chat) => !chat.over).length;
+    byId("waiting-count").textContent = this.#waiting.length;
+    const calling = mine.some((chat) => chat.view.call.state === "ringing" && !chat.call);
+    const unread = mine.reduce((sum, chat) => sum + chat.unread, 0);
+    document.title = `${calling ? "☎ " : unread ? `(${unread}) ` : ""}Agent desk`;
+  }
+
+  #mineItem(chat) {
+    const { view } = chat;
+    const state = chat.over ? "over" : { ringing: "calls", calling: "calling", up: "in call" }[view.call.state];
+    const badge = state ? el("span", { className: `badge ${view.call.state}` }, state) : null;
+    const unread = chat.unread ? el("span", { className: "badge unread" }, String(chat.unread)) : null;
+    const last = chat.events.findLast((event) => event.event === "chat_session_message");
+    const button = el(
+      "button",
+      { className: "chat-item", dataset: { chatId: view.chat_id } },
+      el("span", { className: "chat-name" }, view.customer || `Chat ${view.number}`, " ", unread ?? "", badge ?? ""),
+      el("span", { className: "muted preview" }, chat.typing ? "is typing …" : (last?.msg ?? "")),
+    );
+    if (chat === this.#selected) button.setAttribute("aria-current", "true");
+    button.addEventListener("click", () => this.select(chat));
+    return el("li", {}, button);
+  }
+
+  #waitingItem(view) {
+    const minutes = Math.max(0, Math.round((Date.now() - view.since_ms) / 60000));
+    const take = el("button", { className: "primary small", dataset: { take: view.chat_id } }, "Take");
+    take.addEventListener("click", () => this.chatCommand(view.chat_id, { do: "take" }));
+    const name = view.customer || `Chat ${view.number}`;
+    return el("li", { className: "waiting-item" }, el("span", {}, name), el("span", { className: "muted" }, `${minutes} min`), take);
+  }
+}
+
+globalThis.desk = new Desk();
