@@ -228,6 +228,46 @@ async fn a_far_end_that_does_not_trickle_connects() {
     .expect("connected within 10 s");
 }
 
+/// What an agent's side does that hands the call over to a media server in the middle of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_codec_may_change_in_a_running_call() {
+    let ((a, _a_events), (b, mut b_events)) = pair(&CodecKind::ALL, &CodecKind::ALL).await;
+    let before = b.negotiated_codecs().await.sending().unwrap();
+    assert_eq!(before.kind, CodecKind::Opus);
+    let offer = a.create_offer().await.unwrap();
+    let formats: Vec<&str> = ["111", "110", "9", "8"].to_vec();
+    let mut g711 = String::new();
+    for line in offer.lines() {
+        let line = match line.strip_prefix("m=audio ") {
+            // The first three words are no formats.
+            Some(_) => {
+                let words = line.split(' ').enumerate().filter(|(i, word)| *i < 3 || !formats.contains(word));
+                words.map(|(_, word)| word).collect::<Vec<_>>().join(" ")
+            }
+            None => line.to_owned(),
+        };
+        let about = line.split_once(':').and_then(|(_, rest)| rest.split(' ').next()).unwrap_or_default();
+        if !(line.starts_with("a=rtpmap") || line.starts_with("a=fmtp")) || !formats.contains(&about) {
+            g711.push_str(&line);
+            g711.push_str("\r\n");
+        }
+    }
+    let answer = b.accept_offer(&g711).await.unwrap();
+    a.accept_answer(&answer).await.unwrap();
+    for peer in [&a, &b] {
+        assert_eq!(peer.negotiated_codecs().await.sending().map(|c| c.kind), Some(CodecKind::Pcmu), "{answer}");
+    }
+    a.rtp_writer().write(0, 1, 160, true, vec![0xFF; 160].into()).await;
+    let heard = timeout(Duration::from_secs(10), async {
+        loop {
+            if let PeerEvent::Rtp(packet) = b_events.recv().await.unwrap() {
+                return packet.payload_type;
+            }
+        }
+    });
+    assert_eq!(heard.await.expect("a packet within 10 s"), 0);
+}
+
 async fn until_connected(events: &mut Events) {
     while let Some(event) = events.recv().await {
         if event == PeerEvent::State(PeerState::Connected) {

@@ -23,7 +23,7 @@ const MS: fn(u64) -> Duration = Duration::from_millis;
 const PAUSE: usize = 24_000;
 
 /// What a sender with deep redundancy sends, in bit/s, and how far back it goes, in frames of 10 ms.
-const DRED_BITRATE: u32 = 52_000;
+const DRED_BITRATE: u32 = 60_000;
 const DRED_FRAMES: u8 = 12;
 
 struct Clip {
@@ -67,7 +67,7 @@ fn conditions() -> Vec<Condition> {
     let stall = Stall { at: MS(20_000), length: MS(800) };
     let drift = |name, ppm| {
         let network = Network { drift_ppm: ppm, ..network(Loss::None, 40, 0) };
-        Condition { repeat: 9, ..condition(name, 0, network) }
+        Condition { repeat: 12, ..condition(name, 0, network) }
     };
     vec![
         condition("clean", 0, network(Loss::None, 20, 0)),
@@ -115,6 +115,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                 classic_concealment: receiver == "classic",
                 receiver: ReceiverConfig { jitter_buffer, ..ReceiverConfig::default() },
                 network: condition.network.clone(),
+                reports_every: None,
             };
             let repeated = std::sync::Arc::new(speech.repeat(condition.repeat));
             let seconds = repeated.len() as f64 / f64::from(SAMPLE_RATE) + 1.0;

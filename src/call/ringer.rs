@@ -31,17 +31,24 @@ impl Ringer {
 
     /// Plays what goes with an event. True: a tone that tells of the call's end began, and lasts for [`END_TONE`].
     pub(super) fn follow(&mut self, event: &CallEvent) -> bool {
-        let tone = match event {
-            CallEvent::Requesting { .. } => Some(CallTone::Ringback),
-            CallEvent::Ringing { .. } => Some(CallTone::Ring),
-            CallEvent::Ended(end) => std::mem::take(&mut self.asked).then(|| end_tone(end.outcome)).flatten(),
-            CallEvent::Offered { .. } | CallEvent::Answered | CallEvent::Connected => None,
-            _ => return false,
-        };
-        self.asked |= matches!(event, CallEvent::Requesting { .. });
+        let Some(tone) = self.tone_of(event) else { return false };
         let ends = matches!(event, CallEvent::Ended(_));
         self.play(tone, ends.then_some(END_TONE));
         ends && self.playing.is_some()
+    }
+
+    /// The tone that goes with an event, or none at all; `None`: the event changes nothing.
+    fn tone_of(&mut self, event: &CallEvent) -> Option<Option<CallTone>> {
+        Some(match event {
+            CallEvent::Requesting { .. } => {
+                self.asked = true;
+                Some(CallTone::Ringback)
+            }
+            CallEvent::Ringing { .. } => Some(CallTone::Ring),
+            CallEvent::Ended(end) => std::mem::take(&mut self.asked).then(|| end_tone(end.outcome)).flatten(),
+            CallEvent::Offered { .. } | CallEvent::Answered | CallEvent::Connected => None,
+            _ => return None,
+        })
     }
 
     fn play(&mut self, tone: Option<CallTone>, at_most: Option<Duration>) {
@@ -69,13 +76,13 @@ fn end_tone(outcome: Outcome) -> Option<CallTone> {
 }
 
 fn run(tone: CallTone, speaker: Wanted, at_most: Option<Duration>, stopped: &Receiver<()>) {
-    let mut speaker = match Speaker::open_with(speaker, Box::new(|_| ())) {
-        Ok(speaker) => speaker,
-        Err(error) => {
-            tracing::warn!(%error, "no tone can be played");
-            return;
-        }
-    };
+    match Speaker::open_with(speaker, Box::new(|_| ())) {
+        Ok(mut speaker) => sound(tone, &mut speaker, at_most, stopped),
+        Err(error) => tracing::warn!(%error, "no tone can be played"),
+    }
+}
+
+fn sound(tone: CallTone, speaker: &mut dyn Sink, at_most: Option<Duration>, stopped: &Receiver<()>) {
     let (mut source, mut block) = (tone.source(), [0.0; TICK_SAMPLES]);
     let start = Instant::now();
     let mut next = start;
@@ -90,4 +97,64 @@ fn run(tone: CallTone, speaker: Wanted, at_most: Option<Duration>, stopped: &Rec
     }
     // A device that is gone by now is the call's to tell.
     let _ = speaker.finish();
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::call::{CallEnd, EndedBy};
+    use chatphone_media::audio::compare::tone_level;
+    use chatphone_media::audio::pipe::pipe;
+
+    fn ended(outcome: Outcome) -> CallEvent {
+        CallEvent::Ended(CallEnd { outcome, reason: String::new(), code: None, ended_by: EndedBy::Remote })
+    }
+
+    fn requesting() -> CallEvent {
+        CallEvent::Requesting { party_id: "1".into(), video: false }
+    }
+
+    #[test]
+    fn a_call_that_is_asked_for_rings_back_until_it_is_answered_and_tells_how_it_ended() {
+        let mut ringer = Ringer::new(None);
+        let mut tone = |event: CallEvent| ringer.tone_of(&event);
+        assert_eq!(tone(requesting()), Some(Some(CallTone::Ringback)));
+        assert_eq!(tone(CallEvent::Answered), Some(None));
+        assert_eq!(tone(CallEvent::MediaFlowing), None);
+        assert_eq!(tone(ended(Outcome::Completed)), Some(None));
+        for (outcome, end) in [
+            (Outcome::Rejected, Some(CallTone::Busy)),
+            (Outcome::NoAnswer, Some(CallTone::Reorder)),
+            (Outcome::Cancelled, None),
+        ] {
+            tone(requesting());
+            assert_eq!(tone(ended(outcome)), Some(end), "{outcome}");
+        }
+    }
+
+    #[test]
+    fn whoever_is_called_hears_it_ring_and_no_tone_at_the_end() {
+        let mut ringer = Ringer::new(None);
+        let ringing = CallEvent::Ringing { party_id: Some("1".into()), video: false };
+        assert_eq!(ringer.tone_of(&ringing), Some(Some(CallTone::Ring)));
+        assert_eq!(ringer.tone_of(&ended(Outcome::Rejected)), Some(None));
+        // Without a speaker nothing is waited for.
+        assert!(!ringer.follow(&requesting()) && !ringer.follow(&ended(Outcome::Failed)));
+    }
+
+    #[test]
+    fn a_tone_is_played_until_it_is_told_to_stop_and_no_longer_than_it_may() {
+        let (mut speaker, mut heard) = pipe(48_000);
+        let (_stop, stopped) = channel();
+        sound(CallTone::Busy, &mut speaker, Some(Duration::from_millis(200)), &stopped);
+        let mut played = [0.0; 4_800];
+        heard.read(&mut played);
+        assert!(tone_level(&played, 425.0) > -27.0, "{}", tone_level(&played, 425.0));
+        let (mut speaker, _heard) = pipe(48_000);
+        let (stop, stopped) = channel();
+        drop(stop);
+        // It would last for ever.
+        sound(CallTone::Ring, &mut speaker, None, &stopped);
+    }
 }

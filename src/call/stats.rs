@@ -5,8 +5,12 @@ use crate::peer::PeerStats;
 use crate::peer::media::MediaStats;
 use chatphone_media::SAMPLE_RATE;
 use chatphone_media::audio::codec::CodecKind;
+use chatphone_media::audio::emodel::{Inputs, Quality, estimate};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
+
+/// A frame is sent when its end was spoken, and Opus looks 6.5 ms ahead.
+const FRAME_DELAY: Duration = Duration::from_micros(26_500);
 
 /// The figures of a call, running or over.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -25,6 +29,18 @@ impl CallStats {
         let receiver = &self.media.receiver;
         let count = receiver.jitter_buffer_emitted_count;
         (count > 0).then(|| Duration::from_secs_f64((receiver.jitter_buffer_delay / count as f64).max(0.0)))
+    }
+
+    /// How good the call is to hear (see [`emodel`](chatphone_media::audio::emodel)), and what that was estimated from.
+    /// The way from mouth to ear is taken to be half of the round trip, the wait in the jitter buffer, and what a frame of
+    /// 20 ms and its encoder take. `None` before anything was heard.
+    pub fn quality(&self) -> Option<(Inputs, Quality)> {
+        let receiver = &self.media.receiver;
+        receiver.first_audio?;
+        let way = self.peer.round_trip_time().unwrap_or_default() / 2;
+        let delay = way + self.mean_jitter_buffer_delay().unwrap_or_default() + FRAME_DELAY;
+        let inputs = receiver.quality_inputs(Some(delay));
+        Some((inputs, estimate(&inputs)))
     }
 
     /// How much of what was played was made up.

@@ -1,5 +1,9 @@
 //! The last word on a call, for programs and for people. The names are relied on by scripts.
 
+mod media;
+
+pub use media::{QualitySummary, ReceivedSummary, RemoteSummary, SentSummary};
+
 use crate::call::{CallReport, Outcome};
 use serde::Serialize;
 use std::fmt;
@@ -27,6 +31,10 @@ pub struct CallSummary {
     pub sent: SentSummary,
     /// RTP received.
     pub received: ReceivedSummary,
+    /// How the far end receives, by RTCP; `null` when it never told.
+    pub remote: Option<RemoteSummary>,
+    /// How good it was to hear, by estimate; `null` when nothing was heard.
+    pub quality: Option<QualitySummary>,
     /// Round-trip time: of RTCP where there is one, else of ICE checks.
     pub rtt_ms: Option<f64>,
     /// The candidate pair in use.
@@ -63,30 +71,6 @@ pub struct TimingSummary {
     pub request_to_first_audio: Option<f64>,
 }
 
-/// What was sent.
-#[derive(Debug, Clone, Default, Serialize)]
-pub struct SentSummary {
-    /// RTP packets.
-    pub packets: u64,
-    /// Payload bytes.
-    pub bytes: u64,
-}
-
-/// What was received.
-#[derive(Debug, Clone, Default, Serialize)]
-pub struct ReceivedSummary {
-    /// RTP packets.
-    pub packets: u64,
-    /// Packets expected but not received (RFC 3550, A.3); negative with duplicates.
-    pub lost: i64,
-    /// Interarrival jitter (RFC 3550, 6.4.1).
-    pub jitter_ms: f64,
-    /// Sound made up in place of what did not arrive in time.
-    pub concealed_ms: f64,
-    /// Mean time in the jitter buffer.
-    pub jitter_buffer_ms: Option<f64>,
-}
-
 /// The two ends of the way of the media.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct IceSummary {
@@ -109,6 +93,8 @@ impl CallSummary {
             codec: None,
             sent: SentSummary::default(),
             received: ReceivedSummary::default(),
+            remote: None,
+            quality: None,
             rtt_ms: None,
             ice: IceSummary::default(),
             recording: None,
@@ -120,24 +106,19 @@ impl CallSummary {
     /// The summary of a call. Chat and names are filled in by who knows them.
     pub fn of(report: &CallReport) -> Self {
         let (times, stats) = (&report.times, &report.stats);
-        let (sender, receiver) = (&stats.media.sender, &stats.media.receiver);
         Self {
             timing_ms: TimingSummary {
                 request_to_offer: report.since_request(times.offer_received).map(ms),
                 offer_to_answer: between(times.offer_received, times.answer_sent),
                 request_to_connected: report.since_request(times.connected).map(ms),
-                request_to_first_audio: report.since_request(receiver.first_audio).map(ms),
+                request_to_first_audio: report.since_request(stats.media.receiver.first_audio).map(ms),
             },
             duration_s: round(report.duration().as_secs_f64(), 3),
             codec: stats.codec.map(|c| c.name()),
-            sent: SentSummary { packets: sender.packets_sent, bytes: sender.bytes_sent },
-            received: ReceivedSummary {
-                packets: receiver.packets_received,
-                lost: receiver.packets_lost,
-                jitter_ms: round(receiver.jitter * 1000.0, 2),
-                concealed_ms: ms(stats.concealed()),
-                jitter_buffer_ms: stats.mean_jitter_buffer_delay().map(ms),
-            },
+            sent: SentSummary::of(stats),
+            received: ReceivedSummary::of(stats),
+            remote: RemoteSummary::of(stats),
+            quality: QualitySummary::of(stats),
             rtt_ms: stats.peer.round_trip_time().map(|d| round(d.as_secs_f64() * 1000.0, 2)),
             ice: IceSummary {
                 local: stats.peer.local_candidate.as_ref().map(ToString::to_string),
@@ -193,20 +174,14 @@ impl fmt::Display for CallSummary {
             ),
         )?;
         line(f, "duration", &format_args!("{:.1} s, {}", self.duration_s, self.codec.unwrap_or("-")))?;
-        line(f, "sent", &format_args!("{} packets, {} bytes", self.sent.packets, self.sent.bytes))?;
-        let r = &self.received;
-        line(
-            f,
-            "received",
-            &format_args!(
-                "{} packets, {} lost, jitter {:.1} ms, {:.0} ms concealed, jitter buffer {}",
-                r.packets,
-                r.lost,
-                r.jitter_ms,
-                r.concealed_ms,
-                step(r.jitter_buffer_ms)
-            ),
-        )?;
+        line(f, "sent", &self.sent)?;
+        line(f, "received", &self.received)?;
+        if let Some(remote) = &self.remote {
+            line(f, "far end", remote)?;
+        }
+        if let Some(quality) = &self.quality {
+            line(f, "quality", quality)?;
+        }
         if let Some(rtt) = self.rtt_ms {
             line(f, "round trip", &format_args!("{rtt:.1} ms"))?;
         }

@@ -58,6 +58,8 @@ pub struct AudioPeer {
     connection: Connection,
     sender: Arc<dyn RtpSender>,
     track: Arc<TrackLocalStaticRTP>,
+    /// The name of the stream that the track is of.
+    stream: String,
     ssrc: u32,
     codecs: Vec<CodecKind>,
     reports: watch::Receiver<Option<RemoteReport>>,
@@ -115,22 +117,11 @@ impl AudioPeer {
         reports: watch::Receiver<Option<RemoteReport>>,
         offer: RemoteOffer,
     ) -> Result<Self, PeerError> {
-        let coding = |kind: &CodecKind| RTCRtpEncodingParameters {
-            rtp_coding_parameters: RTCRtpCodingParameters { ssrc: Some(ssrc), ..Default::default() },
-            codec: codec_parameters(*kind).rtp_codec,
-            ..Default::default()
-        };
         let Some(first) = codecs.first() else {
             return Err(PeerError::Setup("no audio codec is enabled".into()));
         };
         let stream = uuid::Uuid::new_v4().to_string();
-        let track = Arc::new(TrackLocalStaticRTP::new(MediaStreamTrack::new(
-            stream.clone(),
-            format!("{stream}-audio"),
-            "audio".into(),
-            RtpCodecKind::Audio,
-            vec![coding(first)],
-        )));
+        let track = Arc::new(audio_track(&stream, ssrc, *first));
         let sender = connection
             .add_track(Arc::clone(&track) as Arc<dyn TrackLocal>)
             .await
@@ -140,7 +131,7 @@ impl AudioPeer {
                 tracing::debug!(%error, "codec preferences were not taken");
             }
         }
-        Ok(Self { connection, sender, track, ssrc, codecs, reports, offer, dtls_role: Mutex::default() })
+        Ok(Self { connection, sender, track, stream, ssrc, codecs, reports, offer, dtls_role: Mutex::default() })
     }
 
     /// Makes an offer and starts gathering.
@@ -160,7 +151,7 @@ impl AudioPeer {
     /// # Errors
     /// [`PeerError::RemoteDescription`], [`PeerError::NoCommonCodec`] or [`PeerError::LocalDescription`].
     pub async fn accept_offer(&self, offer: &str) -> Result<String, PeerError> {
-        sdp::validate_offer(offer, &self.codecs)?;
+        self.send_with(sdp::best_common(offer, &self.codecs)?).await?;
         let remote = |e: webrtc::error::Error| PeerError::RemoteDescription(e.to_string());
         let local = |e: webrtc::error::Error| PeerError::LocalDescription(e.to_string());
         let sections = Sections::of(offer).ok_or_else(sdp::no_audio)?;
@@ -183,13 +174,20 @@ impl AudioPeer {
     /// # Errors
     /// [`PeerError::RemoteDescription`] or [`PeerError::NoCommonCodec`].
     pub async fn accept_answer(&self, answer: &str) -> Result<(), PeerError> {
-        sdp::validate_offer(answer, &self.codecs)?;
+        self.send_with(sdp::best_common(answer, &self.codecs)?).await?;
         let remote = |e: webrtc::error::Error| PeerError::RemoteDescription(e.to_string());
         let sections = Sections::of(answer).ok_or_else(sdp::no_audio)?;
         let description = RTCSessionDescription::answer(sections.reduced()).map_err(remote)?;
         self.connection.set_remote_description(description).await.map_err(remote)?;
         lock(&self.dtls_role).get_or_insert(sections.our_role().unwrap_or(DtlsRole::Passive));
         Ok(())
+    }
+
+    /// Tells the crate the codec of our stream before it is negotiated: with one that is not negotiated, no sender reports
+    /// leave, and so there is no round-trip time.
+    async fn send_with(&self, codec: CodecKind) -> Result<(), PeerError> {
+        let track = Arc::new(audio_track(&self.stream, self.ssrc, codec));
+        self.sender.replace_track(track).await.map_err(|e| PeerError::Setup(e.to_string()))
     }
 
     /// Takes a candidate of the far end. To be called after its description was set. An empty one ends the list.
@@ -243,6 +241,22 @@ impl AudioPeer {
     pub async fn close(&self) {
         self.connection.close().await;
     }
+}
+
+/// The description of a track of ours. Two of the same stream are the same to the far end.
+fn audio_track(stream: &str, ssrc: u32, kind: CodecKind) -> TrackLocalStaticRTP {
+    let coding = RTCRtpEncodingParameters {
+        rtp_coding_parameters: RTCRtpCodingParameters { ssrc: Some(ssrc), ..Default::default() },
+        codec: codec_parameters(kind).rtp_codec,
+        ..Default::default()
+    };
+    TrackLocalStaticRTP::new(MediaStreamTrack::new(
+        stream.into(),
+        format!("{stream}-audio"),
+        "audio".into(),
+        RtpCodecKind::Audio,
+        vec![coding],
+    ))
 }
 
 /// Sends RTP on one stream.

@@ -3,6 +3,8 @@
 //! It needs Debian's `chromium` and `chromium-driver` (`scripts/install-deps test`). Nothing but loopback is used.
 #![allow(clippy::unwrap_used, dead_code, missing_docs)]
 
+pub mod customer;
+
 use chatphone::simulator::Simulator;
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader};
@@ -187,10 +189,14 @@ impl Page<'_> {
         self.web.switch_to_window(left[0].clone()).await.unwrap();
     }
 
-    /// Takes a picture of the page at a size.
+    /// Takes a picture of the page at a size of its inside.
     pub async fn screenshot(&self, width: u32, height: u32, path: &Path) {
         self.front().await;
         self.web.set_window_rect(0, 0, width, height).await.unwrap();
+        let frame = self.eval("[outerWidth - innerWidth, outerHeight - innerHeight]").await;
+        let frame = [0, 1].map(|n| u32::try_from(frame[n].as_u64().unwrap()).unwrap());
+        self.web.set_window_rect(0, 0, width + frame[0], height + frame[1]).await.unwrap();
+        self.until(&format!("innerWidth === {width} && innerHeight === {height}")).await;
         self.web.screenshot(path).await.unwrap();
     }
 

@@ -61,8 +61,8 @@ impl ComfortNoise {
     /// # Errors
     /// When the resampler cannot be set up.
     pub fn new(description: Description) -> Result<Self, codec::Error> {
-        let resampler = Resampler::in_blocks(Self::RATE, SAMPLE_RATE, Self::BLOCK)
-            .map_err(|_| codec::Error::Unavailable(codec::CodecKind::Pcmu))?;
+        let resampler =
+            Resampler::new(Self::RATE, SAMPLE_RATE).map_err(|_| codec::Error::Unavailable(codec::CodecKind::Pcmu))?;
         Ok(Self {
             level: description.level,
             description,

@@ -52,6 +52,8 @@ pub struct EncodedPacket {
     pub marker: bool,
     /// A telephone event: it goes out under the payload type of those.
     pub event: bool,
+    /// What it was made with, or interrupts: its payload type is that one's, also when the codec has changed since.
+    pub codec: CodecKind,
 }
 
 impl EncodedPacket {
@@ -101,6 +103,8 @@ pub struct Sender {
     source: Box<dyn Source>,
     source_state: SourceState,
     encoder: Box<dyn Encoder>,
+    /// What another encoder is to be made with.
+    encoder_config: EncoderConfig,
     /// None: a codec with nothing to adapt.
     adaptation: Option<Adaptation>,
     frame: [f32; FRAME_SAMPLES],
@@ -128,7 +132,8 @@ impl Sender {
             source,
             source_state: SourceState::Playing,
             encoder: config.codec.encoder(&config.encoder)?,
-            adaptation: (config.codec == CodecKind::Opus).then(|| Adaptation::new(&config.encoder.opus)),
+            adaptation: adaptation(config.codec, &config.encoder),
+            encoder_config: config.encoder,
             frame: [0.0; FRAME_SAMPLES],
             filled: 0,
             sequence_number: config.initial_sequence_number.unwrap_or_else(rand::random),
@@ -255,6 +260,23 @@ impl Sender {
         self.source.describe()
     }
 
+    /// Goes over to another codec, and to the clock rate of telephone events that goes with it (see
+    /// [`SenderConfig::telephone_events`]). Sequence numbers run on, and timestamps from where they are, at the new codec's
+    /// rate (RFC 7160, 4.1, would have a new SSRC; receivers resynchronise at the change of the payload type).
+    ///
+    /// # Errors
+    /// When the codec cannot be had; then everything stays as it is.
+    pub fn set_codec(&mut self, codec: CodecKind, telephone_events: Option<u32>) -> Result<(), Error> {
+        if codec != self.codec() {
+            self.encoder = codec.encoder(&self.encoder_config)?;
+            self.adaptation = adaptation(codec, &self.encoder_config);
+            // The first packet of something new, as after silence.
+            self.suppressing = true;
+        }
+        self.telephone_events = telephone_events;
+        Ok(())
+    }
+
     /// The codec.
     pub fn codec(&self) -> CodecKind {
         self.encoder.kind()
@@ -322,6 +344,11 @@ impl Sender {
         self.sequence_number = sequence_number.wrapping_add(1);
         self.stats.packets_sent += 1;
         self.stats.bytes_sent += payload.len() as u64;
-        EncodedPacket { payload, sequence_number, timestamp, duration, marker, event }
+        EncodedPacket { payload, sequence_number, timestamp, duration, marker, event, codec: self.codec() }
     }
+}
+
+/// What lets a codec follow the network, where it can.
+fn adaptation(codec: CodecKind, config: &EncoderConfig) -> Option<Adaptation> {
+    (codec == CodecKind::Opus).then(|| Adaptation::new(&config.opus))
 }

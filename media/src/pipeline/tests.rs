@@ -3,7 +3,7 @@ use super::*;
 use crate::{
     SAMPLE_RATE, TICK, TICK_SAMPLES,
     audio::{
-        codec::{EncoderConfig, OpusConfig},
+        codec::{CodecKind, EncoderConfig, OpusConfig},
         compare::{best_match, tone_level},
         level::Level,
         pipe::pipe,
@@ -309,4 +309,22 @@ fn keys_in_the_stream_are_neither_lost_packets_nor_concealed() {
         assert_eq!(stats.concealed_samples, 0, "{stats:?}");
         assert!(stats.audio_level > 0.05);
     }
+}
+
+#[test]
+fn a_sender_that_changes_its_codec_numbers_its_packets_on() {
+    let config = SenderConfig { initial_sequence_number: Some(65_535), ..SenderConfig::default() };
+    let mut sender = Sender::new(Box::new(Tone::new(440.0)), config).unwrap();
+    let mut packets = Vec::new();
+    for n in 0..8 {
+        if n == 4 {
+            sender.set_codec(CodecKind::Pcmu, Some(8000)).unwrap();
+        }
+        packets.extend(sender.tick());
+    }
+    let made: Vec<(CodecKind, u16, bool)> = packets.iter().map(|p| (p.codec, p.sequence_number, p.marker)).collect();
+    use CodecKind::{Opus, Pcmu};
+    assert_eq!(made, [(Opus, 65_535, false), (Opus, 0, false), (Pcmu, 1, true), (Pcmu, 2, false)]);
+    assert_eq!(packets[3].timestamp.wrapping_sub(packets[2].timestamp), 160, "at the clock rate of the new codec");
+    assert_eq!(packets[3].payload.len(), 160);
 }

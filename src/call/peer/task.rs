@@ -141,7 +141,11 @@ impl Task {
             // Taken by the loop and above.
             Order::Prepare(_) | Order::ClosePeer | Order::Close(_) | Order::Controls(_) | Order::Dial(_) => return,
         };
+        let renegotiated = self.connected && matches!(input, Input::LocalAnswer { .. } | Input::AnswerApplied);
         self.reports.say(input);
+        if renegotiated {
+            self.start_sound().await;
+        }
     }
 
     async fn peer_event(&mut self, event: PeerEvent) {

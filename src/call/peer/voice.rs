@@ -70,7 +70,7 @@ impl Voice {
     }
 
     /// Begins to send and to play once the devices are open; goes on with the sound there is when the peer is not the
-    /// call's first.
+    /// call's first, or has agreed on something else.
     ///
     /// # Errors
     /// In words; then there is no sound.
@@ -96,10 +96,10 @@ impl Voice {
                 self.stage = Stage::Running(handle, codecs);
                 tokio::spawn(send_packets(packets, self.outlet.subscribe()));
             }
-            Stage::Running(_, before) if before.sending().is_some_and(|b| b.kind != codec.kind) => {
-                return Err(self.fail(format!("the codec to send with changed to {} in the call", codec.kind)));
-            }
-            Stage::Running(handle, _) => {
+            Stage::Running(handle, before) => {
+                if before != codecs {
+                    handle.set_codec(codec.kind, codecs.sending_events().map(|(_, clock_rate)| clock_rate));
+                }
                 self.outlet.send_replace(Outlet::new(writer, &codecs));
                 self.stage = Stage::Running(handle, codecs);
             }

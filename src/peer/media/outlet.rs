@@ -1,4 +1,4 @@
-use crate::peer::{NegotiatedCodecs, RtpWriter};
+use crate::peer::{NegotiatedCodec, NegotiatedCodecs, RtpWriter};
 use chatphone_media::pipeline::EncodedPacket;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::watch;
@@ -7,7 +7,7 @@ use tokio::sync::watch;
 #[derive(Clone)]
 pub struct Outlet {
     writer: RtpWriter,
-    audio: u8,
+    audio: NegotiatedCodec,
     /// `None`: the far end takes no telephone events.
     events: Option<u8>,
 }
@@ -17,7 +17,7 @@ impl Outlet {
     pub fn new(writer: RtpWriter, codecs: &NegotiatedCodecs) -> Option<Self> {
         Some(Self {
             writer,
-            audio: codecs.sending()?.payload_type,
+            audio: codecs.sending()?,
             events: codecs.sending_events().map(|(payload_type, _)| payload_type),
         })
     }
@@ -28,7 +28,11 @@ impl Outlet {
 pub async fn send_packets(mut packets: UnboundedReceiver<EncodedPacket>, outlet: watch::Receiver<Option<Outlet>>) {
     while let Some(p) = packets.recv().await {
         let Some(Outlet { writer, audio, events }) = outlet.borrow().clone() else { continue };
-        if let Some(payload_type) = if p.event { events } else { Some(audio) } {
+        // Encoded before the codec changed: under the new one's number it would be noise.
+        if p.codec != audio.kind {
+            continue;
+        }
+        if let Some(payload_type) = if p.event { events } else { Some(audio.payload_type) } {
             writer.write(payload_type, p.sequence_number, p.timestamp, p.marker, p.payload).await;
         }
     }

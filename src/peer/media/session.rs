@@ -101,6 +101,7 @@ enum Command {
     Event(RtpPacket),
     Controls(SoundControls),
     Dial(Dial),
+    Codec(CodecKind, Option<u32>),
     Report(RemoteReport, Instant),
     Stop(oneshot::Sender<Stopped>),
 }
@@ -199,6 +200,11 @@ impl MediaSession {
                 Ok(Command::Event(packet)) => self.receiver.push_event(&packet),
                 Ok(Command::Controls(controls)) => self.control(controls),
                 Ok(Command::Dial(dial)) => self.sender.dial(dial),
+                Ok(Command::Codec(codec, events)) => {
+                    if let Err(error) = self.sender.set_codec(codec, events) {
+                        tracing::warn!(%error, %codec, "the codec to send with cannot be changed");
+                    }
+                }
                 Ok(Command::Report(report, arrival)) => {
                     self.sender.report(&report.network(self.sender.codec().clock_rate()), arrival);
                 }
@@ -283,6 +289,10 @@ impl MediaSession {
     }
 }
 
+#[cfg(test)]
+#[path = "session_tests.rs"]
+mod tests;
+
 /// The owner's end of a running session. Dropping it stops the session.
 pub struct MediaHandle {
     commands: mpsc::Sender<Command>,
@@ -322,6 +332,11 @@ impl MediaHandle {
     /// Dials keys: as telephone events where the session was made for them, else as tones.
     pub fn dial(&self, dial: Dial) {
         let _ = self.commands.send(Command::Dial(dial));
+    }
+
+    /// Sends with another codec, and with telephone events of this clock rate.
+    pub fn set_codec(&self, codec: CodecKind, telephone_events: Option<u32>) {
+        let _ = self.commands.send(Command::Codec(codec, telephone_events));
     }
 
     /// Lets what is sent follow the network, as the far end reports on it now.

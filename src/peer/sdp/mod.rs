@@ -28,6 +28,11 @@ fn parse(sdp: &str) -> Result<SessionDescription, PeerError> {
 
 /// Checks that an offer (or answer) has an audio section that is not rejected and a codec of `ours` in it.
 pub fn validate_offer(sdp: &str, ours: &[CodecKind]) -> Result<(), PeerError> {
+    best_common(sdp, ours).map(drop)
+}
+
+/// The first codec of `ours` that an offer (or answer) has; errors as of [`validate_offer`].
+pub(super) fn best_common(sdp: &str, ours: &[CodecKind]) -> Result<CodecKind, PeerError> {
     let parsed = parse(sdp)?;
     let mut audio =
         parsed.media_descriptions.iter().filter(|m| m.media_name.media == "audio" && m.media_name.port.value != 0);
@@ -38,10 +43,8 @@ pub fn validate_offer(sdp: &str, ours: &[CodecKind]) -> Result<(), PeerError> {
         return Err(PeerError::RemoteDescription("it has no DTLS fingerprint, so it is not WebRTC".into()));
     }
     let offered: Vec<String> = section.media_name.formats.iter().map(|format| encoding_name(section, format)).collect();
-    if offered.iter().any(|name| ours.iter().any(|c| c.name().eq_ignore_ascii_case(name))) {
-        return Ok(());
-    }
-    Err(PeerError::NoCommonCodec {
+    let common = ours.iter().find(|kind| offered.iter().any(|name| kind.name().eq_ignore_ascii_case(name)));
+    common.copied().ok_or_else(|| PeerError::NoCommonCodec {
         offered: offered.join(", "),
         ours: ours.iter().map(|c| c.name()).collect::<Vec<_>>().join(", "),
     })

@@ -10,7 +10,8 @@ use bytes::Bytes;
 /// How to encode Opus.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OpusConfig {
-    /// Bit/s, 6,000..=510,000 (RFC 7587 section 3.1.1). The default of 32,000 carries full-band speech.
+    /// Bit/s, 6,000..=510,000 (RFC 7587 section 3.1.1). The default of 40,000 is
+    /// full-band speech with a quarter of the bits left for the copies that mend losses.
     pub bitrate: u32,
     /// 0 (cheapest) ..= 10 (best).
     pub complexity: u8,
@@ -28,7 +29,7 @@ pub struct OpusConfig {
 
 impl Default for OpusConfig {
     fn default() -> Self {
-        Self { bitrate: 32_000, complexity: 5, fec: true, expected_loss: 10, dtx: false, dred_frames: 0 }
+        Self { bitrate: 40_000, complexity: 5, fec: true, expected_loss: 10, dtx: false, dred_frames: 0 }
     }
 }
 

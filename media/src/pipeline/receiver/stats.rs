@@ -72,10 +72,15 @@ impl ReceiverStats {
     /// An estimate of the quality (see [`emodel`]) from the share of samples concealed while there was sound, the mean
     /// length of concealment, and `delay`, from mouth to ear one way: none for listening alone.
     pub fn quality(&self, delay: Option<Duration>) -> Quality {
+        emodel::estimate(&self.quality_inputs(delay))
+    }
+
+    /// What [`quality`](Self::quality) is estimated from.
+    pub fn quality_inputs(&self, delay: Option<Duration>) -> Inputs {
         let concealed = (self.concealed_samples - self.silent_concealed_samples.min(self.concealed_samples)) as f64;
         let loss = concealed / (self.total_samples_received.max(1) as f64);
         // Losses at random would come in runs of 1 / (1 - loss) packets of 20 ms.
         let run = concealed / 960.0 / self.concealment_events.max(1) as f64;
-        emodel::estimate(&Inputs { loss, burst_ratio: run * (1.0 - loss), delay })
+        Inputs { loss, burst_ratio: (run * (1.0 - loss)).max(1.0), delay }
     }
 }

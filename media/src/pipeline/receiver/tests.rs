@@ -219,6 +219,111 @@ fn silence_that_is_not_sent_is_no_loss() {
     assert_eq!((heard.receiver.concealed_samples, heard.receiver.packets_lost), (0, 0), "{:?}", heard.receiver);
 }
 
+const BUFFERS: [fn() -> JitterBuffer; 2] = [JitterBuffer::default, || JitterBuffer::Fixed(MS(60))];
+
+/// A second of a tone, two of noise at -40 dBov which is described every so often, and the tone again.
+fn talk_with_noise(codec: CodecKind, every_ms: u64) -> Vec<(u64, RtpPacket)> {
+    let mut sequence = 65_500u16;
+    let mut arrivals = Vec::new();
+    for (at, mut packet) in spaced(packets(Box::new(Tone::new(440.0)), codec, 200)) {
+        if (1_000..3_000).contains(&at) {
+            if !(at - 1_000).is_multiple_of(every_ms) {
+                continue;
+            }
+            packet.content = Content::ComfortNoise;
+            packet.payload = Bytes::from_static(&[40, 100, 140]);
+        }
+        packet.sequence_number = sequence;
+        sequence = sequence.wrapping_add(1);
+        arrivals.push((at, packet));
+    }
+    arrivals
+}
+
+#[test]
+fn noise_that_is_described_is_played_until_there_is_sound_and_is_no_loss() {
+    let codecs = [CodecKind::Pcmu, CodecKind::G722];
+    for (codec, every, buffer) in
+        codecs.iter().flat_map(|c| [20, 200, 5_000].iter().flat_map(move |e| BUFFERS.map(|b| (*c, *e, b()))))
+    {
+        let mut receiver = Receiver::new(ReceiverConfig { codec, jitter_buffer: buffer }).unwrap();
+        let played = play(&mut receiver, talk_with_noise(codec, every), 398);
+        let rms = |from: f64, to: f64| Level::of(&played[(from * 48e3) as usize..(to * 48e3) as usize]).rms;
+        // A full-scale sine is 0 dBFS and -3 dBov.
+        let context = format!("{codec} {every} {buffer:?}");
+        assert!((rms(1.3, 2.9) + 37.0).abs() < 2.0, "{context}: {}", rms(1.3, 2.9));
+        assert!(rms(0.3, 0.9) > -25.0 && rms(3.3, 3.85) > -25.0, "{context}");
+        let stats = receiver.stats();
+        assert_eq!((stats.packets_lost, stats.malformed, stats.concealment_events), (0, 0, 0), "{context} {stats:?}");
+        assert_eq!((stats.concealed_samples, stats.silent_concealed_samples), (0, 0), "{context}");
+        assert!((90_000..102_000).contains(&stats.comfort_noise_samples), "{context} {stats:?}");
+    }
+}
+
+#[test]
+fn a_lost_description_of_noise_is_no_concealment() {
+    for buffer in BUFFERS {
+        let config = ReceiverConfig { codec: CodecKind::Pcma, jitter_buffer: buffer() };
+        let mut receiver = Receiver::new(config).unwrap();
+        let mut arrivals = talk_with_noise(CodecKind::Pcma, 200);
+        arrivals.retain(|&(at, _)| at != 1_600);
+        play(&mut receiver, arrivals, 398);
+        let stats = receiver.stats();
+        assert_eq!((stats.packets_lost, stats.concealed_samples), (1, 0), "{stats:?}");
+    }
+}
+
+#[test]
+fn comfort_noise_beside_a_codec_of_another_clock_is_counted_and_left() {
+    let mut receiver = receiver(CodecKind::Opus);
+    let played = play(&mut receiver, talk_with_noise(CodecKind::Opus, 200), 400);
+    let stats = receiver.stats();
+    assert_eq!((stats.packets_received, stats.packets_lost, stats.comfort_noise_samples), (110, 0, 0), "{stats:?}");
+    assert!(Level::of(&played[170_000..190_000]).rms > -25.0);
+}
+
+#[test]
+fn a_silence_that_opus_announces_may_last_as_long_as_it_likes() {
+    for buffer in BUFFERS {
+        let mut receiver =
+            Receiver::new(ReceiverConfig { jitter_buffer: buffer(), ..ReceiverConfig::default() }).unwrap();
+        let mut arrivals = spaced(packets(Box::new(Tone::new(440.0)), CodecKind::Opus, 200));
+        arrivals.retain(|&(at, _)| !(1_020..3_000).contains(&at));
+        for (n, (at, packet)) in arrivals.iter_mut().enumerate() {
+            packet.sequence_number = n as u16;
+            if *at == 1_000 {
+                // A frame of nothing (RFC 6716 section 3.2.1).
+                packet.payload = Bytes::copy_from_slice(&[packet.payload[0] & !3]);
+            }
+        }
+        let played = play(&mut receiver, arrivals, 398);
+        let stats = receiver.stats();
+        assert_eq!((stats.packets_lost, stats.concealed_samples, stats.concealment_events), (0, 0, 0), "{stats:?}");
+        assert!(stats.comfort_noise_samples > 90_000, "{stats:?}");
+        assert!(Level::of(&played[160_000..185_000]).rms > -25.0);
+    }
+}
+
+#[test]
+fn silence_that_nobody_announced_ends_in_time_with_the_next_packet() {
+    for (codec, buffer) in [CodecKind::Opus, CodecKind::Pcmu].into_iter().flat_map(|c| BUFFERS.map(|b| (c, b()))) {
+        let mut receiver = Receiver::new(ReceiverConfig { codec, jitter_buffer: buffer }).unwrap();
+        let mut arrivals = spaced(packets(Box::new(Tone::new(440.0)), codec, 200));
+        arrivals.retain(|&(at, _)| !(1_000..1_500).contains(&at));
+        for (n, (_, packet)) in arrivals.iter_mut().enumerate() {
+            packet.sequence_number = n as u16;
+        }
+        let played = play(&mut receiver, arrivals, 398);
+        // What is not there may be late: that it was never sent is known once the next packet has come, and not before.
+        let stats = receiver.stats();
+        assert_eq!((stats.packets_lost, stats.packets_discarded), (0, 0), "{codec} {buffer:?}");
+        assert!(stats.concealed_samples <= 48 * 520, "{stats:?}");
+        assert!(Level::of(&played[48 * 1_600..190_000]).rms > -25.0, "{codec} {buffer:?}");
+        let delay = stats.mean_jitter_buffer_delay().unwrap();
+        assert!(delay < MS(85), "{codec} {buffer:?}: {delay:?}");
+    }
+}
+
 /// What a network might do to a second and a half of packets: anything.
 fn torment(packets: &[RtpPacket], rng: &mut StdRng) -> Vec<(u64, RtpPacket)> {
     let (loss, jitter) = (rng.random::<f64>().powi(2), 400.0 * rng.random::<f64>().powi(2));
@@ -236,6 +341,9 @@ fn torment(packets: &[RtpPacket], rng: &mut StdRng) -> Vec<(u64, RtpPacket)> {
             continue;
         }
         let mut packet = RtpPacket { ssrc, timestamp: packet.timestamp.wrapping_add(skew), ..packet.clone() };
+        if rng.random_range(0..40) == 0 {
+            packet.content = Content::ComfortNoise;
+        }
         if rng.random_range(0..50) == 0 {
             let length = rng.random_range(0..packet.payload.len());
             packet.payload = packet.payload.iter().take(length).map(|byte| byte ^ rng.random::<u8>()).collect();

@@ -79,6 +79,7 @@ export class Call {
         return this.#run(async () => {
           if (this.#pc.signalingState !== "have-local-offer") return;
           await this.#pc.setRemoteDescription({ type: "answer", sdp: data.sdp });
+          this.#dropRefusedCamera();
           await this.#addCandidates();
           this.#answered?.();
         });
@@ -92,9 +93,7 @@ export class Call {
       case "CALL_REJECTED":
         // Of a renegotiation: the call stays as it was.
         return this.#run(async () => {
-          if (this.#pc.signalingState === "have-local-offer") await this.#pc.setLocalDescription({ type: "rollback" });
-          this.#answered?.();
-          this.#on.note(`the customer's side refused: ${data.reason ?? data.reason_code ?? "no reason given"}`);
+          throw new Error(`the customer's side refused (${data.reason ?? data.reason_code ?? "no reason given"})`);
         });
       default:
         return Promise.resolve();
@@ -112,8 +111,9 @@ export class Call {
         this.#addCamera(camera);
       } else if (this.#camera) {
         this.#pc.removeTrack(this.#cameraSender);
-        this.#camera.stop();
-        this.#camera = null;
+        this.#stopCamera();
+      } else {
+        return;
       }
       await this.#offerNow();
     });
@@ -149,6 +149,21 @@ export class Call {
     this.#camera = camera;
     const stream = new MediaStream([camera]);
     this.#cameraSender = this.#pc.addTrack(camera, stream);
+  }
+
+  #stopCamera() {
+    this.#camera.stop();
+    this.#camera = null;
+    this.#cameraSender = null;
+  }
+
+  /** A client that takes no video rejects its section, or answers it as inactive. */
+  #dropRefusedCamera() {
+    if (!this.#camera) return;
+    const transceiver = this.#pc.getTransceivers().find((t) => t.sender === this.#cameraSender);
+    if (transceiver?.currentDirection?.startsWith("send")) return;
+    this.#stopCamera();
+    this.#on.note("The customer's client takes no video.");
   }
 
   async #offerNow() {
@@ -191,7 +206,13 @@ export class Call {
       .catch((error) => this.#fail(error));
   }
 
-  #fail(error) {
-    if (!this.#closed) this.#on.failed(error.message);
+  /** A call that is up stays as it was; one that is not cannot come about. */
+  async #fail(error) {
+    if (this.#closed) return;
+    if (!this.#pc.currentRemoteDescription) return this.#on.failed(error.message);
+    if (this.#pc.signalingState === "have-local-offer") await this.#pc.setLocalDescription({ type: "rollback" });
+    this.#answered?.();
+    this.#dropRefusedCamera();
+    this.#on.note(`The call could not be changed: ${error.message}`);
   }
 }

@@ -2,15 +2,15 @@
 
 import { ask, byId, clock, el, show, toast } from "./dom.js";
 
-/** Prepared texts; a click puts one into the message field. */
-const QUICK_REPLIES = [
-  "Hello! How can I help you?",
-  "One moment, please. I am looking into it.",
-  "May I call you? Talking is often quicker.",
-  "Could you send me a photo of it?",
-  "Is there anything else I can do for you?",
-  "Thank you for your patience. Goodbye!",
-];
+/** Prepared texts, by what is on their buttons; a click puts one into the message field. */
+const QUICK_REPLIES = {
+  Greeting: "Hello! How can I help you?",
+  "One moment": "One moment, please. I am looking into it.",
+  "Offer a call": "May I call you? Talking is often quicker.",
+  "Ask for a photo": "Could you send me a photo of it?",
+  "Anything else": "Is there anything else I can do for you?",
+  Goodbye: "Thank you for your patience. Goodbye!",
+};
 
 /** A typing agent who pauses for so long has stopped, in ms. */
 const TYPING_STOPS_AFTER = 3000;
@@ -105,8 +105,8 @@ export class Conversation {
   constructor(desk) {
     this.#desk = desk;
     byId("quick").replaceChildren(
-      ...QUICK_REPLIES.map((text) => {
-        const button = el("button", { type: "button", className: "chip", title: text }, text);
+      ...Object.entries(QUICK_REPLIES).map(([label, text]) => {
+        const button = el("button", { type: "button", className: "chip", title: text }, label);
         button.addEventListener("click", () => this.#insert(text));
         return button;
       }),
