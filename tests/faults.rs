@@ -144,7 +144,7 @@ async fn a_fault_is_for_one_client_or_chat() {
 
 #[tokio::test]
 async fn every_method_can_be_struck_by_every_fault_of_answers() {
-    let simulator = with(&[]).await;
+    let simulator = start(|c| c.hold = Duration::from_millis(50)).await;
     let client = Client::new(&simulator, "c");
     let chat = client.request_chat().await["chat_id"].as_str().unwrap().to_owned();
     for kind in FAULT_KINDS.iter().filter(|k| k.on == "METHOD" && !["hang", "storm=TIME"].contains(&k.form)) {
