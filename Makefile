@@ -36,4 +36,4 @@ bench-sound: deps ## The sound over bad networks, scored, in virtual time: about
 	@scripts/bench-sound
 
 bench-chaos: deps ## 500 short calls in which anything may go wrong: outcomes, leaks, memory
-	@CHATPHONE_CHAOS_CALLS=$${CHATPHONE_CHAOS_CALLS:-500} $(CARGO) test --release --quiet --test chaos -- --nocapture
+	@CHATPHONE_CHAOS_CALLS=$${CHATPHONE_CHAOS_CALLS:-500} $(CARGO) test --quiet --test chaos -- --nocapture

@@ -54,8 +54,8 @@ mod widget;
 pub use config::{AgentConfig, AgentSound, Hours, Rejection, SimulatorConfig, parse_ice_server, parse_parameter};
 pub use error::SimulatorError;
 pub use fault::{
-    ApiMethod, CallFault, FAULT_KINDS, Fault, FaultKind, HttpFault, KindInfo, MediaFault, RtpFault, Span, Way, When,
-    parse_loss, parse_time,
+    ApiMethod, CallFault, FAULT_KINDS, Fault, FaultKind, FaultPlan, HttpFault, KindInfo, MediaFault, RtpFault, Span,
+    Way, When, parse_loss, parse_time,
 };
 pub use quirks::{Quirk, Quirks};
 pub use script::COMMANDS;
