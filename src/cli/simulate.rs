@@ -4,8 +4,8 @@ use super::interrupt::Interrupts;
 use super::time::duration;
 use crate::api::types::{IceServer, ParameterType};
 use crate::simulator::{
-    AgentConfig, AgentKind, AgentSound, COMMANDS, FAULT_KINDS, Fault, FaultKind, Hours, MediaFault, Quirk, Quirks,
-    Rejection, RtpFault, Simulator, SimulatorConfig, Way, When, parse_ice_server, parse_loss, parse_parameter,
+    AgentConfig, AgentKind, AgentSound, COMMANDS, FAULT_KINDS, Fault, FaultKind, FaultPlan, Hours, MediaFault, Quirk,
+    Quirks, Rejection, RtpFault, Simulator, SimulatorConfig, Way, When, parse_ice_server, parse_loss, parse_parameter,
 };
 use anyhow::Context;
 use chatphone_media::audio::codec::CodecKind;
@@ -130,13 +130,18 @@ pub struct SimulateArgs {
     #[arg(long = "fault", value_name = "ON:KIND[:WHEN]…", help_heading = "Faults")]
     pub faults: Vec<Fault>,
 
+    /// A JSON file of faults, quirks and a seed, which the flags add to: {"seed": 7, "faults": [...], "quirks": [...]}.
+    #[arg(long, value_name = "FILE", value_parser = fault_plan, help_heading = "Faults")]
+    pub fault_plan: Option<FaultPlan>,
+
     /// Take on ways of real servers that the API's text does not tell: all, or names from the list below.
     #[arg(long, value_name = "NAME[,NAME]…", default_value_t, hide_default_value = true, help_heading = "Faults")]
     pub quirks: Quirks,
 
-    /// Decides what faults leave to chance: the same seed and the same order of requests give the same faults.
-    #[arg(long, value_name = "N", default_value_t = 1, help_heading = "Faults")]
-    pub seed: u64,
+    /// Decides what faults leave to chance: the same seed (1 without it) and the same order of requests give the same
+    /// faults.
+    #[arg(long, value_name = "N", help_heading = "Faults")]
+    pub seed: Option<u64>,
 
     /// Lose RTP packets both ways, in runs of N on average: 5% or 5%x3. Short for --fault media:loss=….
     #[arg(long, value_name = "P%[xN]", value_parser = parse_loss, help_heading = "Faults")]
@@ -167,6 +172,7 @@ impl From<SimulateArgs> for SimulatorConfig {
         let hours = if args.closed { Hours::Closed } else { args.open.unwrap_or(Hours::AlwaysOpen) };
         let bots = args.bots();
         let bad_line: Vec<_> = args.bad_line().collect();
+        let plan = args.fault_plan.unwrap_or_default();
         let unless_zero = |time: Duration| (!time.is_zero()).then_some(time);
         Self {
             listen: args.listen,
@@ -177,9 +183,9 @@ impl From<SimulateArgs> for SimulatorConfig {
             ewt_s: args.ewt,
             parameters: args.parameters,
             ice_servers: args.ice_servers,
-            faults: args.faults.into_iter().chain(bad_line).collect(),
-            quirks: args.quirks,
-            seed: args.seed,
+            faults: plan.faults.into_iter().chain(args.faults).chain(bad_line).collect(),
+            quirks: plan.quirks.iter().chain(args.quirks.iter()).collect(),
+            seed: args.seed.or(plan.seed).unwrap_or(1),
             inactivity_warning: unless_zero(args.inactivity_warning),
             inactivity_timeout: unless_zero(args.inactivity_timeout),
             max_sessions: args.max_sessions,
@@ -217,6 +223,11 @@ impl SimulateArgs {
         anyhow::ensure!(kinds == 1 || !counted, "--agents is a number of bots, and --agent desk has none: add one");
         Ok(())
     }
+}
+
+fn fault_plan(path: &str) -> Result<FaultPlan, String> {
+    let text = std::fs::read_to_string(path).map_err(|e| e.to_string())?;
+    serde_json::from_str(&text).map_err(|e| format!("it is no plan of faults: {e}"))
 }
 
 fn commands_help() -> String {
@@ -300,6 +311,20 @@ mod tests {
             assert!(parsed(bad).check().is_err(), "{bad:?}");
         }
         assert!(parsed(&["--agents", "2"]).check().is_ok());
+    }
+
+    #[test]
+    fn flags_add_to_a_plan_of_faults() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("plan.json");
+        std::fs::write(&file, r#"{"seed": 7, "faults": ["poll:html"], "quirks": ["markup"]}"#).unwrap();
+        let file = file.to_str().unwrap();
+        let c = config(&["--fault-plan", file, "--fault", "call:no-end", "--quirks", "nulls"]);
+        let faults: Vec<_> = c.faults.iter().map(Fault::to_string).collect();
+        assert_eq!((c.seed, c.quirks.to_string().as_str()), (7, "nulls,markup"));
+        assert_eq!(faults, ["poll:html:1", "call:no-end:1"]);
+        assert_eq!(config(&["--fault-plan", file, "--seed", "2"]).seed, 2);
+        assert!(Cli::try_parse_from(["simulate", "--fault-plan", "/nowhere"]).is_err());
     }
 
     #[test]
