@@ -4,8 +4,9 @@ use super::interrupt::Interrupts;
 use super::time::duration;
 use crate::api::types::{IceServer, ParameterType};
 use crate::simulator::{
-    AgentConfig, AgentKind, AgentSound, COMMANDS, FAULT_KINDS, Fault, FaultKind, FaultPlan, Hours, MediaFault, Quirk,
-    Quirks, Rejection, RtpFault, Simulator, SimulatorConfig, Way, When, parse_ice_server, parse_loss, parse_parameter,
+    AgentConfig, AgentKind, AgentSound, COMMANDS, FAULT_KINDS, Fault, FaultKind, FaultPlan, Hours, KindInfo,
+    MediaFault, Quirk, Quirks, Rejection, RtpFault, Simulator, SimulatorConfig, Way, When, parse_ice_server,
+    parse_loss, parse_parameter,
 };
 use anyhow::Context;
 use chatphone_media::audio::codec::CodecKind;
@@ -22,7 +23,7 @@ use std::time::Duration;
 /// in a browser; http://ADDR/admin is an API that drives it all. Its bots answer chats and calls; a
 /// customer's message that begins with `/` makes a bot do something (`/help` lists what).
 #[derive(Debug, Clone, Args)]
-#[command(after_help = commands_help())]
+#[command(after_help = commands_help(), after_long_help = all_help())]
 pub struct SimulateArgs {
     /// Where to listen; port 0 takes any free port. Anybody who can reach this address can use the center.
     #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:8080")]
@@ -232,18 +233,17 @@ fn fault_plan(path: &str) -> Result<FaultPlan, String> {
 
 fn commands_help() -> String {
     let list: Vec<_> = COMMANDS.iter().map(|(name, does)| format!("  {name:<13} {does}")).collect();
-    let faults: Vec<_> = FAULT_KINDS
-        .iter()
-        .map(|kind| {
-            let order = format!("{}:{}", kind.on, kind.form);
-            format!("  {order:<32} {}", kind.does)
-        })
-        .collect();
+    format!("What a customer can write to an agent:\n{}\n\n--help lists the faults and the quirks.", list.join("\n"))
+}
+
+fn all_help() -> String {
+    let fault = |kind: &KindInfo| format!("  {:<32} {}", format!("{}:{}", kind.on, kind.form), kind.does);
+    let faults: Vec<_> = FAULT_KINDS.iter().map(fault).collect();
     let quirks: Vec<_> = Quirk::ALL.iter().map(|q| format!("  {:<19} {}", q.name(), q.does())).collect();
+    let commands = commands_help();
+    let (commands, _) = commands.rsplit_once("\n\n").unwrap_or((&commands, ""));
     format!(
-        "What a customer can write to an agent:\n{}\n\nFaults (media: behind a kind, -in is to the agent and -out from \
-         it):\n{}\n\nQuirks:\n{}",
-        list.join("\n"),
+        "{commands}\n\nFaults (media: behind a kind with a value, -in is to the agent and -out from it):\n{}\n\nQuirks:\n{}",
         faults.join("\n"),
         quirks.join("\n")
     )
