@@ -3,7 +3,7 @@
 CARGO ?= cargo
 DEMO_OUT ?= demo-out
 
-.PHONY: demo test lint bench-setup bench-sound deps build help
+.PHONY: demo test lint deps build help bench-setup bench-sound bench-browser bench-chaos
 
 help: ## What can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -34,3 +34,10 @@ bench-setup: deps ## 20 calls on loopback: setup times, CPU, memory
 
 bench-sound: deps ## The sound over bad networks, scored, in virtual time: about 5 minutes
 	@scripts/bench-sound
+
+bench-browser: ## Sound and setup time beside headless Chromium's, in real time: about 15 minutes
+	@scripts/install-deps test
+	@scripts/bench-browser
+
+bench-chaos: deps ## 500 short calls in which anything may go wrong: outcomes, leaks, memory
+	@CHATPHONE_CHAOS_CALLS=$${CHATPHONE_CHAOS_CALLS:-500} $(CARGO) test --quiet --test chaos -- --nocapture

@@ -1,15 +1,16 @@
 #!/usr/bin/env python3
 """Our sound and setup time beside Chromium's: the same agent, the same words, the same seeded line.
 
-usage: bench_browser.py [PART-OF-A-CONDITION] [--setup N]
+usage: bench_browser.py             both tables, into docs/figures-browser.md
+       bench_browser.py sound PART  the conditions with PART in their name, only printed
+       bench_browser.py setup N     N calls by turns, only printed
 
 For each condition a simulator is started whose agent speaks recorded words over an impaired line, always with the same
 seed. `chatphone call` is a customer of it, then a page in headless Chromium is. What each heard is scored (PESQ-WB,
 PLCMOS) against what was said. In real time, so the share of the processors that the host took away (steal) stands
 beside each row: one taken above 10 % says little, and is taken again, up to three times.
 
-Needs target/release/chatphone, chromium, chromedriver, and the Python environment of scripts/bench-sound.
-Prints Markdown tables.
+Run by scripts/bench-browser, which sees to what it needs.
 """
 
 import base64
@@ -184,8 +185,8 @@ def sound(only):
     said_file = OUT / "said.wav"
     seconds = cut(ROOT / "target/bench-sound/runs/reference.wav", said_file, clips[-1]) + 2
     said = module.read(said_file)
-    print("| condition | chatphone: PESQ / PLCMOS / buffer / concealed | Chromium: the same | steal |")
-    print("|---|---|---|---|", flush=True)
+    say("| condition | chatphone: PESQ / PLCMOS / buffer / concealed | Chromium: the same | steal |")
+    say("|---|---|---|---|")
     browser = Browser(ROOT / "scripts/bench_browser")
     for name, line in CONDITIONS:
         if only not in name:
@@ -211,7 +212,7 @@ def sound(only):
         for file, (delay, concealed) in ((ours_file, figures(mine)), (theirs_file, chromium_figures(other["stats"]))):
             pesq, mos = score(module, plcmos, said, module.read(file), clips)
             row.append(f"{pesq:.2f} / {mos:.2f} / {delay:.0f} ms / {concealed:.0f} ms")
-        print(f"| {name} | **{row[0]}** | {row[1]} | {our_steal:.0f} %, {their_steal:.0f} % |", flush=True)
+        say(f"| {name} | **{row[0]}** | {row[1]} | {our_steal:.0f} %, {their_steal:.0f} % |")
     browser.close()
 
 
@@ -251,20 +252,62 @@ def setup(calls):
             times["Chromium"].append((theirs["connected_ms"], theirs["sound_ms"]))
     after = steal()
     browser.close()
-    print("\n| customer | REQUEST_CALL → connected | → first sound |\n|---|---|---|")
+    say("| customer | REQUEST_CALL → connected | → first sound |")
+    say("|---|---|---|")
     for name, rows in times.items():
         cells = [f"{statistics.median(c):.0f} ms ({min(c):.0f}–{max(c):.0f})" for c in zip(*rows)]
-        print(f"| {name} | {cells[0]} | {cells[1]} |")
-    print(f"\n{calls} calls each, by turns, steal {100 * (after[0] - before[0]) / max(1, after[1] - before[1]):.1f} %.")
+        say(f"| {name} | {cells[0]} | {cells[1]} |")
+    say("")
+    say(f"{calls} calls each, by turns, steal {100 * (after[0] - before[0]) / max(1, after[1] - before[1]):.1f} %.")
+
+
+def agents(calls):
+    """Setup times of `chatphone call` with Chromium at the agent's desk."""
+    browser = Browser(ROOT / "scripts/bench_browser")
+    rows = []
+    before = steal()
+    with Simulator(["--agent", "desk"]) as url:
+        browser.post(browser.session + "/url", {"url": f"{url}/desk?name=Ada&tone=880&answer=auto&ring=no"})
+        for _ in range(calls):
+            report = call_ours(url, 2, OUT / "setup.wav")["timing_ms"]
+            rows.append((report["request_to_connected"], report["request_to_first_audio"]))
+    after = steal()
+    browser.close()
+    cells = [f"{statistics.median(c):.0f} ms ({min(c):.0f}–{max(c):.0f})" for c in zip(*rows)]
+    say("| agent | REQUEST_CALL → connected | → first sound at the customer |")
+    say("|---|---|---|")
+    say(f"| Chromium, at the desk's page | {cells[0]} | {cells[1]} |")
+    say("")
+    say(f"{calls} calls, steal {100 * (after[0] - before[0]) / max(1, after[1] - before[1]):.1f} %. At most 250 ms is asked for.")
+
+
+SAID = []
+
+
+def say(line):
+    SAID.append(line)
+    print(line, flush=True)
 
 
 def main():
     OUT.mkdir(parents=True, exist_ok=True)
-    words = [word for word in sys.argv[1:] if word != "--setup"]
-    if "--setup" in sys.argv:
-        setup(int(words[-1]) if words else 20)
+    what, rest = (sys.argv[1:] or ["all"])[0], sys.argv[2:]
+    if what == "setup":
+        setup(int(rest[0]) if rest else 20)
+        agents(int(rest[0]) if rest else 20)
+    elif what == "sound":
+        sound(rest[0] if rest else "")
     else:
-        sound(words[0] if words else "")
+        sound("")
+        tables = ["\n".join(SAID)]
+        for part in (setup, agents):
+            SAID.clear()
+            part(20)
+            tables.append("\n".join(SAID))
+        text = (ROOT / "scripts/figures-browser.template.md").read_text()
+        for name, table in zip(("{SOUND}", "{SETUP}", "{AGENT}"), tables):
+            text = text.replace(name, table)
+        (ROOT / "docs/figures-browser.md").write_text(text)
 
 
 main()

@@ -189,7 +189,8 @@ impl Progress {
         match event {
             PhoneEvent::Call(CallEvent::Ringing { .. }) => self.phone.accept(),
             PhoneEvent::CallReport(report) => {
-                self.report = Some(report);
+                // An agent may call again after a refusal: that call is shut down, and is not the one asked for.
+                self.report.get_or_insert(report);
                 self.phone.shut_down();
             }
             PhoneEvent::Chat(ChatEvent::Ended { reason }) => {

@@ -4,8 +4,9 @@ use super::interrupt::Interrupts;
 use super::time::duration;
 use crate::api::types::{IceServer, ParameterType};
 use crate::simulator::{
-    AgentConfig, AgentKind, AgentSound, COMMANDS, FAULT_KINDS, Fault, FaultKind, Hours, MediaFault, Quirk, Quirks,
-    Rejection, RtpFault, Simulator, SimulatorConfig, Way, When, parse_ice_server, parse_loss, parse_parameter,
+    AgentConfig, AgentKind, AgentSound, COMMANDS, FAULT_KINDS, Fault, FaultKind, FaultPlan, Hours, KindInfo,
+    MediaFault, Quirk, Quirks, Rejection, RtpFault, Simulator, SimulatorConfig, Way, When, parse_ice_server,
+    parse_loss, parse_parameter,
 };
 use anyhow::Context;
 use chatphone_media::audio::codec::CodecKind;
@@ -22,7 +23,7 @@ use std::time::Duration;
 /// in a browser; http://ADDR/admin is an API that drives it all. Its bots answer chats and calls; a
 /// customer's message that begins with `/` makes a bot do something (`/help` lists what).
 #[derive(Debug, Clone, Args)]
-#[command(after_help = commands_help())]
+#[command(after_help = commands_help(), after_long_help = all_help())]
 pub struct SimulateArgs {
     /// Where to listen; port 0 takes any free port. Anybody who can reach this address can use the center.
     #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:8080")]
@@ -130,13 +131,18 @@ pub struct SimulateArgs {
     #[arg(long = "fault", value_name = "ON:KIND[:WHEN]…", help_heading = "Faults")]
     pub faults: Vec<Fault>,
 
+    /// A JSON file of faults, quirks and a seed, which the flags add to: {"seed": 7, "faults": [...], "quirks": [...]}.
+    #[arg(long, value_name = "FILE", value_parser = fault_plan, help_heading = "Faults")]
+    pub fault_plan: Option<FaultPlan>,
+
     /// Take on ways of real servers that the API's text does not tell: all, or names from the list below.
     #[arg(long, value_name = "NAME[,NAME]…", default_value_t, hide_default_value = true, help_heading = "Faults")]
     pub quirks: Quirks,
 
-    /// Decides what faults leave to chance: the same seed and the same order of requests give the same faults.
-    #[arg(long, value_name = "N", default_value_t = 1, help_heading = "Faults")]
-    pub seed: u64,
+    /// Decides what faults leave to chance: the same seed (1 without it) and the same order of requests give the same
+    /// faults.
+    #[arg(long, value_name = "N", help_heading = "Faults")]
+    pub seed: Option<u64>,
 
     /// Lose RTP packets both ways, in runs of N on average: 5% or 5%x3. Short for --fault media:loss=….
     #[arg(long, value_name = "P%[xN]", value_parser = parse_loss, help_heading = "Faults")]
@@ -167,6 +173,7 @@ impl From<SimulateArgs> for SimulatorConfig {
         let hours = if args.closed { Hours::Closed } else { args.open.unwrap_or(Hours::AlwaysOpen) };
         let bots = args.bots();
         let bad_line: Vec<_> = args.bad_line().collect();
+        let plan = args.fault_plan.unwrap_or_default();
         let unless_zero = |time: Duration| (!time.is_zero()).then_some(time);
         Self {
             listen: args.listen,
@@ -177,9 +184,9 @@ impl From<SimulateArgs> for SimulatorConfig {
             ewt_s: args.ewt,
             parameters: args.parameters,
             ice_servers: args.ice_servers,
-            faults: args.faults.into_iter().chain(bad_line).collect(),
-            quirks: args.quirks,
-            seed: args.seed,
+            faults: plan.faults.into_iter().chain(args.faults).chain(bad_line).collect(),
+            quirks: plan.quirks.iter().chain(args.quirks.iter()).collect(),
+            seed: args.seed.or(plan.seed).unwrap_or(1),
             inactivity_warning: unless_zero(args.inactivity_warning),
             inactivity_timeout: unless_zero(args.inactivity_timeout),
             max_sessions: args.max_sessions,
@@ -219,20 +226,24 @@ impl SimulateArgs {
     }
 }
 
+fn fault_plan(path: &str) -> Result<FaultPlan, String> {
+    let text = std::fs::read_to_string(path).map_err(|e| e.to_string())?;
+    serde_json::from_str(&text).map_err(|e| format!("it is no plan of faults: {e}"))
+}
+
 fn commands_help() -> String {
     let list: Vec<_> = COMMANDS.iter().map(|(name, does)| format!("  {name:<13} {does}")).collect();
-    let faults: Vec<_> = FAULT_KINDS
-        .iter()
-        .map(|kind| {
-            let order = format!("{}:{}", kind.on, kind.form);
-            format!("  {order:<32} {}", kind.does)
-        })
-        .collect();
+    format!("What a customer can write to an agent:\n{}\n\n--help lists the faults and the quirks.", list.join("\n"))
+}
+
+fn all_help() -> String {
+    let fault = |kind: &KindInfo| format!("  {:<32} {}", format!("{}:{}", kind.on, kind.form), kind.does);
+    let faults: Vec<_> = FAULT_KINDS.iter().map(fault).collect();
     let quirks: Vec<_> = Quirk::ALL.iter().map(|q| format!("  {:<19} {}", q.name(), q.does())).collect();
+    let commands = commands_help();
+    let (commands, _) = commands.rsplit_once("\n\n").unwrap_or((&commands, ""));
     format!(
-        "What a customer can write to an agent:\n{}\n\nFaults (media: behind a kind, -in is to the agent and -out from \
-         it):\n{}\n\nQuirks:\n{}",
-        list.join("\n"),
+        "{commands}\n\nFaults (media: behind a kind with a value, -in is to the agent and -out from it):\n{}\n\nQuirks:\n{}",
         faults.join("\n"),
         quirks.join("\n")
     )
@@ -304,6 +315,20 @@ mod tests {
             assert!(parsed(bad).check().is_err(), "{bad:?}");
         }
         assert!(parsed(&["--agents", "2"]).check().is_ok());
+    }
+
+    #[test]
+    fn flags_add_to_a_plan_of_faults() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("plan.json");
+        std::fs::write(&file, r#"{"seed": 7, "faults": ["poll:html"], "quirks": ["markup"]}"#).unwrap();
+        let file = file.to_str().unwrap();
+        let c = config(&["--fault-plan", file, "--fault", "call:no-end", "--quirks", "nulls"]);
+        let faults: Vec<_> = c.faults.iter().map(Fault::to_string).collect();
+        assert_eq!((c.seed, c.quirks.to_string().as_str()), (7, "nulls,markup"));
+        assert_eq!(faults, ["poll:html:1", "call:no-end:1"]);
+        assert_eq!(config(&["--fault-plan", file, "--seed", "2"]).seed, 2);
+        assert!(Cli::try_parse_from(["simulate", "--fault-plan", "/nowhere"]).is_err());
     }
 
     #[test]

@@ -1,4 +1,5 @@
 use super::codecs::{NegotiatedCodecs, all_codecs, codec_parameters};
+use super::connection::Connection;
 use super::early::{Gate, HoldingRuntime};
 use super::error::PeerError;
 use super::event::PeerEvent;
@@ -21,7 +22,7 @@ use tokio::sync::{mpsc, watch};
 use webrtc::media_stream::track_local::TrackLocal;
 use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
 use webrtc::peer_connection::{
-    MediaEngine, PeerConnection, PeerConnectionBuilder, RTCConfigurationBuilder, RTCIceCandidateInit, RTCIceServer,
+    MediaEngine, PeerConnectionBuilder, RTCConfigurationBuilder, RTCIceCandidateInit, RTCIceServer,
     RTCIceTransportPolicy, RTCSessionDescription, Registry, SettingEngineBuilder, StatsSelector,
     register_default_interceptors,
 };
@@ -52,9 +53,9 @@ pub struct PeerConfig {
     pub codecs: Vec<CodecKind>,
 }
 
-/// One audio peer. Dropping it without [`AudioPeer::close`] stops it too, only later.
+/// One audio peer. Dropping it without [`AudioPeer::close`] closes it too, in a task.
 pub struct AudioPeer {
-    connection: Box<dyn PeerConnection>,
+    connection: Connection,
     sender: Arc<dyn RtpSender>,
     track: Arc<TrackLocalStaticRTP>,
     /// The name of the stream that the track is of.
@@ -77,6 +78,12 @@ impl AudioPeer {
     /// # Errors
     /// [`PeerError::Socket`] when no port is free, [`PeerError::Setup`] for anything else.
     pub async fn new(config: PeerConfig) -> Result<(Self, mpsc::UnboundedReceiver<PeerEvent>), PeerError> {
+        // In a task of its own, which is not given up half way with the caller: what is made by then would be left open.
+        let made = tokio::spawn(Self::make(config)).await;
+        made.map_err(|e| PeerError::Setup(e.to_string()))?
+    }
+
+    async fn make(config: PeerConfig) -> Result<(Self, mpsc::UnboundedReceiver<PeerEvent>), PeerError> {
         let (events_tx, events) = mpsc::unbounded_channel();
         let (reports_tx, reports) = watch::channel(None);
         let ssrc = rand::random::<u32>().max(1);
@@ -104,7 +111,7 @@ impl AudioPeer {
     }
 
     async fn with_track(
-        connection: Box<dyn PeerConnection>,
+        connection: Connection,
         ssrc: u32,
         codecs: Vec<CodecKind>,
         reports: watch::Receiver<Option<RemoteReport>>,
@@ -232,9 +239,7 @@ impl AudioPeer {
 
     /// Closes the connection and its sockets.
     pub async fn close(&self) {
-        if let Err(error) = self.connection.close().await {
-            tracing::debug!(%error, "the peer did not close cleanly");
-        }
+        self.connection.close().await;
     }
 }
 
@@ -306,7 +311,7 @@ async fn build(
     mdns: MulticastDnsMode,
     handler: Handler,
     tap: RtcpTap,
-) -> Result<Box<dyn PeerConnection>, webrtc::error::Error> {
+) -> Result<Connection, webrtc::error::Error> {
     let mut media = MediaEngine::default();
     for codec in all_codecs(&config.codecs) {
         media.register_codec(codec, RtpCodecKind::Audio)?;
@@ -339,5 +344,5 @@ async fn build(
         .with_udp_addrs(addresses)
         .build()
         .await?;
-    Ok(Box::new(connection))
+    Ok(Connection::new(connection))
 }

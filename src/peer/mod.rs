@@ -9,6 +9,7 @@
 
 mod codecs;
 mod connect;
+mod connection;
 mod early;
 mod error;
 mod event;

@@ -61,8 +61,8 @@ pub use config::{
 };
 pub use error::SimulatorError;
 pub use fault::{
-    ApiMethod, CallFault, FAULT_KINDS, Fault, FaultKind, HttpFault, KindInfo, MediaFault, RtpFault, Span, Way, When,
-    parse_loss, parse_time,
+    ApiMethod, CallFault, FAULT_KINDS, Fault, FaultKind, FaultPlan, HttpFault, KindInfo, MediaFault, RtpFault, Span,
+    Way, When, parse_loss, parse_time,
 };
 pub use quirks::{Quirk, Quirks};
 pub use script::COMMANDS;

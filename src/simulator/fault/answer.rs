@@ -61,7 +61,9 @@ pub(in crate::simulator) async fn disturb(
 
 /// The chat in a path of the API.
 fn chat_of(path: &str) -> Option<String> {
-    let mut parts = path.strip_prefix(API_PATH)?.trim_start_matches('/').split('/');
+    // A nested route sees the rest of the path alone.
+    let path = path.strip_prefix(API_PATH).unwrap_or(path);
+    let mut parts = path.trim_start_matches('/').split('/');
     let chat = (parts.next()? == "chats").then(|| parts.next()).flatten()?;
     (chat != "active").then(|| percent_encoding::percent_decode_str(chat).decode_utf8_lossy().into_owned())
 }

@@ -240,7 +240,7 @@ pub fn parse_loss(text: &str) -> Result<Loss, String> {
     let rate = parse_share(share)?;
     match length.parse::<f64>() {
         // Losing everything has no runs.
-        Ok(mean_length) if mean_length >= 1.0 && mean_length <= 1000.0 && rate < 1.0 => {
+        Ok(mean_length) if (1.0..=1000.0).contains(&mean_length) && rate < 1.0 => {
             Ok(Loss::Bursts { rate, mean_length })
         }
         _ => Err(format!("`{text}` is no loss such as 5% or 5%x3 (runs of three packets)")),

@@ -13,8 +13,11 @@ mod connection;
 mod kind;
 mod link;
 mod method;
+mod names;
 mod plan;
 mod spec;
+
+use super::quirks::Quirks;
 
 pub use kind::{
     CallFault, FAULT_KINDS, FaultKind, HttpFault, KindInfo, MediaFault, RtpFault, Span, Way, parse_loss, parse_time,
@@ -37,6 +40,19 @@ pub struct Fault {
     pub kind: FaultKind,
     /// When, and for whom.
     pub when: When,
+}
+
+/// Everything that goes wrong, as a JSON file says it: `{"seed": 7, "faults": ["poll:5000:3"], "quirks": ["all"]}`.
+#[derive(Debug, Clone, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct FaultPlan {
+    /// Decides what is left to chance.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seed: Option<u64>,
+    /// The orders, each as a line or as an object.
+    pub faults: Vec<Fault>,
+    /// The ways of real servers to take on.
+    pub quirks: Quirks,
 }
 
 /// When a fault strikes. An occasion is a request to the method, a call that is offered, or a call's sound.

@@ -181,7 +181,7 @@ impl Faults {
             }
             let fault = fault.clone();
             // A storm that rages needs no further strike.
-            if !order.storm_until.is_some_and(|until| now < until) && !order.strikes(who) {
+            if order.storm_until.is_none_or(|until| now >= until) && !order.strikes(who) {
                 continue;
             }
             strike.instead = match fault {

@@ -183,6 +183,20 @@ fn every_kind_listed_can_be_ordered_in_a_line_and_as_an_object() {
 }
 
 #[test]
+fn a_plan_is_read_from_json_and_written_the_same() {
+    let text =
+        r#"{"seed": 7, "faults": ["poll:5000:3", {"on": "media", "kind": "loss", "arg": "5%"}], "quirks": ["markup"]}"#;
+    let plan: FaultPlan = serde_json::from_str(text).unwrap();
+    assert_eq!((plan.seed, plan.faults.len(), plan.quirks.to_string().as_str()), (Some(7), 2, "markup"));
+    let written = serde_json::to_string(&plan).unwrap();
+    assert_eq!(serde_json::from_str::<FaultPlan>(&written).unwrap(), plan);
+    assert_eq!(serde_json::from_str::<FaultPlan>("{}").unwrap(), FaultPlan::default());
+    for nonsense in [r#"{"fault": []}"#, r#"{"faults": ["fax:1"]}"#, r#"{"quirks": ["colour"]}"#, "[]x"] {
+        assert!(serde_json::from_str::<FaultPlan>(nonsense).is_err(), "{nonsense}");
+    }
+}
+
+#[test]
 fn every_published_code_can_be_ordered() {
     for code in ErrorCode::ALL {
         let fault: Fault = format!("any:{}", code.code()).parse().unwrap();
@@ -279,7 +293,8 @@ fn without_faults_signaling_passes_as_it_is() {
 #[test]
 fn each_fault_of_a_call_changes_what_the_client_gets() {
     let end = Signal::end_call;
-    let cases: &[(&str, Signal, &[(&str, u64)])] = &[
+    type Case<'a> = (&'a str, Signal, &'a [(&'a str, u64)]);
+    let cases: &[Case] = &[
         ("call:late-offer=3s", candidate(), &[("OFFER_CALL", 3000), ("ICE_CANDIDATE", 3000)]),
         ("call:no-offer", candidate(), &[("ICE_CANDIDATE", 0)]),
         ("call:double-offer", end(), &[("OFFER_CALL", 0), ("OFFER_CALL", 0), ("END_CALL", 0)]),

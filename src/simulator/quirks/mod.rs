@@ -44,7 +44,7 @@ quirks! {
     DoubleEnd = "double-end", "END_CALL comes twice";
     UnknownSignals = "unknown-signals", "signaling messages of an unknown type come among the others";
     StringScalars = "string-scalars", "numbers and booleans come as strings";
-    NumberStrings = "number-strings", "`ewt`, `error_code`, `form_request_id`, `reason_code` and the like come as numbers";
+    NumberStrings = "number-strings", "`ewt`, `error_code`, `form_request_id` and the like come as numbers";
     OddCase = "odd-case", "booleans come as `True` and `FALSE`, in strings";
     TimeSeconds = "time-seconds", "every timestamp counts seconds";
     TimeMillis = "time-millis", "every timestamp counts milliseconds";
@@ -57,7 +57,7 @@ quirks! {
     Nulls = "nulls", "what may be absent is `null`";
     UnknownState = "unknown-state", "the session passes through states that nobody knows";
     UnknownEvents = "unknown-events", "events that nobody knows, or without a name, come among the others";
-    UnpublishedEvents = "unpublished-events", "`chat_session_info`, `_case_set`, `_message_delivered` and `_message_read` come too";
+    UnpublishedEvents = "unpublished-events", "`chat_session_info`, `_case_set`, `_message_delivered`, `_read` come too";
     Inactvity = "inactvity", "the inactivity timeout is spelled `chat_session_inactvity_timeout`";
     Markup = "markup", "messages are HTML, with a plain twin in `message_text` or `msg_text`";
     FileSessionId = "file-session-id", "files have `session_id` instead of `party_id`";
@@ -69,7 +69,7 @@ quirks! {
     NoEventsEmpty = "no-events-empty", "a poll without news answers 200 with an empty body";
     BusyPolls = "busy-polls", "every third poll without news answers 400 / 5509, as if an older one were held";
     RepeatedEvents = "repeated-events", "the events of an answer come again with the next one";
-    CachedPolls = "cached-polls", "a poll without `no-cache` and a changing parameter gets the last answer from a cache";
+    CachedPolls = "cached-polls", "a poll that does not forbid it gets the last answer from a cache";
     Bare404 = "bare-404", "404 comes without a body";
 }
 
