@@ -12,6 +12,11 @@ use rand::{RngExt, SeedableRng, rngs::StdRng};
 const MS: fn(u64) -> Duration = Duration::from_millis;
 const BASE: u32 = 32_000;
 
+/// The sound of these tests, whatever the usual bit rate is.
+fn opus() -> OpusConfig {
+    OpusConfig { bitrate: BASE, ..OpusConfig::default() }
+}
+
 /// A far end that reports every second.
 struct Far {
     adaptation: Adaptation,
@@ -20,7 +25,7 @@ struct Far {
 
 impl Far {
     fn new() -> Self {
-        Self { adaptation: Adaptation::new(&OpusConfig::default()), now: Instant::now() }
+        Self { adaptation: Adaptation::new(&opus()), now: Instant::now() }
     }
 
     fn report_after(&mut self, after: Duration, report: NetworkReport) -> EncoderSettings {
@@ -268,7 +273,8 @@ proptest! {
 fn a_call_over_a_bad_way_conceals_less_once_it_is_reported() {
     let network = Network { loss: Loss::Bursts { rate: 0.10, mean_length: 2.5 }, ..Network::default() };
     let heard = |reports_every| {
-        let call = Call { network: network.clone(), reports_every, ..Call::default() };
+        let sender = SenderConfig { encoder: EncoderConfig { opus: opus() }, ..SenderConfig::default() };
+        let call = Call { sender, network: network.clone(), reports_every, ..Call::default() };
         call.run(Box::new(samples::CUSTOMER.source().unwrap().looped()), 45.0).unwrap()
     };
     let (with, without) = (heard(Some(MS(1000))), heard(None));
