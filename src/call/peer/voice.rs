@@ -100,7 +100,10 @@ impl Voice {
                 if before != codecs {
                     handle.set_codec(codec.kind, codecs.sending_events().map(|(_, clock_rate)| clock_rate));
                 }
-                self.outlet.send_replace(Outlet::new(writer, &codecs));
+                // Unplugged before: it is another peer, not the same one with something else agreed on.
+                if self.outlet.send_replace(Outlet::new(writer, &codecs)).is_none() {
+                    handle.new_way();
+                }
                 self.stage = Stage::Running(handle, codecs);
             }
             other => self.stage = other,

@@ -103,6 +103,7 @@ enum Command {
     Dial(Dial),
     Codec(CodecKind, Option<u32>),
     Report(RemoteReport, Instant),
+    NewWay,
     Stop(oneshot::Sender<Stopped>),
 }
 
@@ -208,6 +209,7 @@ impl MediaSession {
                 Ok(Command::Report(report, arrival)) => {
                     self.sender.report(&report.network(self.sender.codec().clock_rate()), arrival);
                 }
+                Ok(Command::NewWay) => self.sender.new_way(),
                 Ok(Command::Stop(done)) => {
                     let stats = self.read_stats();
                     self.stats.send_replace(stats);
@@ -342,6 +344,11 @@ impl MediaHandle {
     /// Lets what is sent follow the network, as the far end reports on it now.
     pub fn report(&self, report: RemoteReport) {
         let _ = self.commands.send(Command::Report(report, Instant::now()));
+    }
+
+    /// What is sent goes to another peer from now on: what was learned of the way to the last one is forgotten.
+    pub fn new_way(&self) {
+        let _ = self.commands.send(Command::NewWay);
     }
 
     /// The figures, as of at most 100 ms ago; changes wake the receiver.
