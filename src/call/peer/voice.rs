@@ -141,7 +141,7 @@ impl Voice {
     pub(super) fn take(&mut self, packet: ReceivedRtp) -> Option<Digit> {
         let Stage::Running(media, codecs) = &self.stage else { return None };
         let is_key = codecs.is_event(packet.payload_type);
-        let digit = is_key.then(|| self.keys.push(&packet.payload, packet.timestamp)).flatten();
+        let digit = is_key.then(|| self.keys.push(packet.ssrc, &packet.payload, packet.timestamp)).flatten();
         media.take(packet, codecs);
         digit
     }
