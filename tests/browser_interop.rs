@@ -155,7 +155,9 @@ async fn the_sound_runs_on_while_video_is_added_and_removed() {
         assert!((hz - 440.0).abs() < 10.0, "{kind}: {hz} Hz");
     }
     let after = ours(&customer).await.media.receiver;
-    assert!(after.packets_received > before.packets_received + 50, "{after:?}");
-    assert_eq!(after.packets_lost, before.packets_lost, "{after:?}");
+    let received = after.packets_received - before.packets_received;
+    assert!(received > 50, "{after:?}");
+    let lost = after.packets_lost - before.packets_lost;
+    assert!((lost as f64) < 0.02 * received as f64, "{lost} of {received} lost: {after:?}");
     center.shutdown().await;
 }
