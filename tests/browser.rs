@@ -4,6 +4,7 @@
 
 mod browser_support;
 mod common;
+mod simulator_support;
 
 use browser_support::customer::Customer;
 use browser_support::{Browser, Page};
@@ -168,7 +169,7 @@ async fn keys_are_heard_on_both_sides() {
 /// Waits until the level that the customer hears (0 to 1) is as it should be.
 async fn hears_level(customer: &Customer, fits: impl Fn(f64) -> bool) {
     let wait = async {
-        while !customer.phone.call_stats().await.is_some_and(|s| fits(s.media.receiver.audio_level.into())) {
+        while !customer.phone.call_stats().await.is_some_and(|s| fits(s.media.receiver.audio_level)) {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
@@ -210,6 +211,121 @@ async fn video_that_the_customer_does_not_take_leaves_the_sound_as_it_was() {
     }
     page.click("hang-up").await;
     assert_eq!(customer.call_report().await.end.outcome, Outcome::Completed);
+    center.shutdown().await;
+}
+
+/// A second browser tab as the customer, whose signaling the test carries: for what the product's phone does not do.
+struct BrowserCustomer<'a> {
+    page: Page<'a>,
+    chat: simulator_support::Chat,
+}
+
+impl<'a> BrowserCustomer<'a> {
+    async fn connect(browser: &'a Browser, center: &Simulator) -> Self {
+        // Any page of an origin that is allowed a camera.
+        let page = browser.open(&format!("{}/desk", center.base_url())).await;
+        page.eval_async(
+            "globalThis.devices = await navigator.mediaDevices.getUserMedia({ audio: true, video: true });\
+             globalThis.pc = new RTCPeerConnection();\
+             const context = new AudioContext();\
+             const out = new MediaStreamAudioDestinationNode(context);\
+             const tone = new OscillatorNode(context, { frequency: 440 });\
+             tone.connect(out);\
+             tone.start();\
+             pc.addTrack(out.stream.getAudioTracks()[0]);",
+        )
+        .await;
+        let client = simulator_support::Client::new(center, "browser");
+        let id = client.request_chat().await["chat_id"].as_str().unwrap().to_owned();
+        let mut chat = simulator_support::Chat { client, id, party: String::new(), events: Vec::new() };
+        chat.party = chat.until("chat_session_party_joined").await["party_id"].as_str().unwrap().to_owned();
+        Self { page, chat }
+    }
+
+    /// Answers the desk's next offer, with all candidates in the answer. Gives the offer's `offerVideo`.
+    async fn answer(&mut self) -> bool {
+        let offer = self.chat.until_signal("OFFER_CALL").await;
+        let body = format!(
+            "await pc.setRemoteDescription({{ type: 'offer', sdp: {} }});\
+             await pc.setLocalDescription();\
+             while (pc.iceGatheringState !== 'complete') await new Promise((r) => setTimeout(r, 20));\
+             return pc.localDescription.sdp;",
+            offer["sdp"]
+        );
+        let sdp = self.page.eval_async(&body).await;
+        self.chat.signal(json!({"type": "ANSWER_CALL", "sdp": sdp})).await;
+        offer["offerVideo"].as_bool().unwrap()
+    }
+
+    /// Renegotiates from the customer's side.
+    async fn offer(&mut self, change: &str) {
+        let body = format!("{change}; await pc.setLocalDescription(); return pc.localDescription.sdp;");
+        let sdp = self.page.eval_async(&body).await;
+        self.chat.signal(json!({"type": "OFFER_CALL", "offerVideo": true, "sdp": sdp})).await;
+        let answer = self.chat.until_signal("ANSWER_CALL").await;
+        let body = format!("await pc.setRemoteDescription({{ type: 'answer', sdp: {} }});", answer["sdp"]);
+        self.page.eval_async(&body).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn video_is_added_on_either_side_and_removed_again() {
+    let center = center().await;
+    let browser = Browser::start().await;
+    let desk = browser.desk(&center, "Ada", "tone=880&answer=auto").await;
+    let mut customer = BrowserCustomer::connect(&browser, &center).await;
+    customer.chat.signal(json!({"type": "REQUEST_CALL", "offerVideo": false})).await;
+    assert!(!customer.answer().await, "no video at first");
+    desk.shows("call-state", "connected").await;
+
+    desk.click("video").await;
+    assert!(customer.answer().await);
+    customer.page.until("pc.getReceivers().some((r) => r.track.kind === 'video' && !r.track.muted)").await;
+    desk.until("document.getElementById('local-video').videoWidth > 0").await;
+
+    customer.offer("globalThis.camera = pc.addTrack(devices.getVideoTracks()[0])").await;
+    desk.until("document.getElementById('remote-video').videoWidth > 0").await;
+    customer.offer("pc.removeTrack(camera)").await;
+    desk.until("document.getElementById('remote-video').hidden").await;
+
+    desk.click("video").await;
+    assert!(!customer.answer().await);
+    desk.until("document.getElementById('videos').hidden").await;
+    customer
+        .page
+        .until(
+            "pc.getTransceivers().every((t) => t.receiver.track.kind === 'audio' || t.currentDirection === 'inactive')",
+        )
+        .await;
+    desk.shows("call-state", "connected").await;
+    let (hz, level) = desk.hears().await;
+    assert!((hz - 440.0).abs() < 10.0 && level > -40.0, "{hz} Hz at {level} dBFS");
+    center.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_admin_api_makes_the_page_call() {
+    let center = center().await;
+    let browser = Browser::start().await;
+    let page = browser.desk(&center, "Ada", "tone=880").await;
+    let mut customer = Customer::new(&center, "Grace");
+    customer.agent_joins().await;
+    let admin = simulator_support::desk::Admin::new(&center);
+    let chat = admin.get("chats").await["chats"][0]["chat_id"].as_str().unwrap().to_owned();
+    assert_eq!(admin.order(&chat, json!({"do": "call"})).await.0, 200);
+    customer.call_is("ringing", |e| matches!(e, CallEvent::Ringing { .. })).await;
+    customer.phone.accept();
+    customer.hears_something().await;
+    assert_eq!(admin.order(&chat, json!({"do": "dial", "keys": "7"})).await.0, 200);
+    let digit = |event: &PhoneEvent| if let PhoneEvent::Digit(d) = event { Some(d.to_string()) } else { None };
+    assert_eq!(customer.until("a key", digit).await, "7");
+    // What the page measures can be read without it.
+    page.shows("stats", "Codec").await;
+    let call = admin.get(&format!("chats/{chat}")).await["chat"]["call"].clone();
+    assert_eq!((&call["state"], &call["report"]["codec"]), (&json!("up"), &json!("opus/48000")));
+    assert_eq!(admin.order(&chat, json!({"do": "hang_up"})).await.0, 200);
+    assert_eq!(customer.call_report().await.end.outcome, Outcome::Completed);
+    page.shows("call-state", "no call").await;
     center.shutdown().await;
 }
 
@@ -337,25 +453,44 @@ async fn two_desks_share_the_chats() {
 async fn the_page_fits_a_small_screen_and_a_tablet() {
     let center = center().await;
     let browser = Browser::start().await;
-    let page = browser.desk(&center, "Ada%20Miller", "tone=880").await;
-    let customer = in_call(&center, &page).await;
-    customer
-        .phone
-        .send(ClientMessage { msg: "Hello, my router blinks red since this morning.".into(), ..Default::default() });
+    let sign_in = browser.open(&format!("{}/desk", center.base_url())).await;
+    fits(&sign_in, "sign-in", &[(1280, 800), (768, 1024)]).await;
+    let page = browser.desk(&center, "Ada%20Miller", "tone=880&capacity=1").await;
+    let mut customer = Customer::new(&center, "Grace");
+    customer.agent_joins().await;
+    let _waiting = Customer::new(&center, "Hedy");
+    page.shows("waiting-count", "1").await;
+    let text = "Hello, my router blinks red since this morning.";
+    customer.phone.send(ClientMessage { msg: text.into(), ..Default::default() });
+    customer.phone.send(Navigation {
+        title: "Help".into(),
+        page: "https://shop.example/help".into(),
+        ..Default::default()
+    });
     page.write("text", "Let us have a look together.").await;
     page.click("send").await;
+    page.click("form").await;
+    page.click("dialog-ok").await;
+    customer.phone.request_call(None, true);
+    page.until("document.getElementById('answer').offsetParent").await;
+    fits(&page, "ringing", &[(1280, 800), (1024, 768)]).await;
+    page.click("answer").await;
     page.shows("stats", "Codec").await;
     page.click("keys").await;
-    // A folder to keep the pictures in, to be looked at.
+    fits(&page, "in-call", &[(1280, 800), (1024, 768), (768, 1024)]).await;
+    center.shutdown().await;
+}
+
+/// Whether nothing is cut off at some sizes. Pictures stay in a folder named by the environment, to be looked at.
+async fn fits(page: &Page<'_>, what: &str, sizes: &[(u32, u32)]) {
     let folder = std::env::var_os("CHATPHONE_SCREENSHOTS").map(std::path::PathBuf::from);
     let temporary = tempfile::tempdir().unwrap();
-    for (width, height) in [(1280, 800), (1024, 768), (768, 1024)] {
-        let path = folder.as_deref().unwrap_or(temporary.path()).join(format!("desk-{width}x{height}.png"));
-        page.screenshot(width, height, &path).await;
+    for (width, height) in sizes {
+        let path = folder.as_deref().unwrap_or(temporary.path()).join(format!("desk-{what}-{width}x{height}.png"));
+        page.screenshot(*width, *height, &path).await;
         page.until("document.documentElement.scrollWidth <= innerWidth").await;
-        let cut = "[...document.querySelectorAll('button, .pill')].filter((e) => e.offsetParent && e.scrollWidth > e.clientWidth + 1)\
-                   .map((e) => e.textContent)";
+        let cut = "[...document.querySelectorAll('button, .pill')]\
+                   .filter((e) => e.offsetParent && e.scrollWidth > e.clientWidth + 1).map((e) => e.textContent)";
         assert_eq!(page.eval(cut).await, json!([]), "texts are cut off at {width}x{height}");
     }
-    center.shutdown().await;
 }

@@ -35,6 +35,7 @@ async fn a_completed_call_has_every_figure() {
         "/timing_ms/request_to_first_audio",
         "/received/jitter_buffer_ms",
         "/rtt_ms",
+        "/quality/mos",
         "/ice/local",
         "/ice/remote",
     ] {
@@ -55,7 +56,8 @@ async fn names_stand_in_the_published_order() {
     let ran = Running::start(Home::new().call(&center.base_url(), &[])).end().await;
     let report = ran.failed("rejected");
     let names: Vec<&str> = report.as_object().unwrap().keys().map(String::as_str).collect();
-    let published = "outcome reason chat_id party timing_ms duration_s codec sent received rtt_ms ice recording";
+    let published = "outcome reason chat_id party timing_ms duration_s codec sent received rtt_ms ice recording recording_both problems \
+                     remote quality";
     assert!(names.starts_with(&published.split(' ').collect::<Vec<_>>()), "{names:?}");
     center.shutdown().await;
 }
@@ -70,7 +72,13 @@ async fn a_rejected_call_has_a_party_and_no_media() {
     for name in ["/codec", "/rtt_ms", "/ice/local", "/ice/remote", "/recording", "/timing_ms/request_to_offer"] {
         assert!(report.pointer(name).unwrap().is_null(), "{name} in {report}");
     }
-    assert_eq!((&report["duration_s"], &report["sent"]), (&json!(0.0), &json!({"packets": 0, "bytes": 0})));
+    assert_eq!(
+        (&report["duration_s"], &report["remote"], &report["quality"]),
+        (&json!(0.0), &json!(null), &json!(null))
+    );
+    for (name, sent) in report["sent"].as_object().unwrap() {
+        assert_eq!(sent.as_f64(), Some(0.0), "{name}");
+    }
     center.shutdown().await;
 }
 

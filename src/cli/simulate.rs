@@ -4,8 +4,9 @@ use super::interrupt::Interrupts;
 use super::time::duration;
 use crate::api::types::{IceServer, ParameterType};
 use crate::simulator::{
-    AgentConfig, AgentSound, COMMANDS, FAULT_KINDS, Fault, FaultKind, FaultPlan, Hours, KindInfo, MediaFault, Quirk, Quirks,
-    Rejection, RtpFault, Simulator, SimulatorConfig, Way, When, parse_ice_server, parse_loss, parse_parameter,
+    AgentConfig, AgentKind, AgentSound, COMMANDS, FAULT_KINDS, Fault, FaultKind, FaultPlan, Hours, KindInfo,
+    MediaFault, Quirk, Quirks, Rejection, RtpFault, Simulator, SimulatorConfig, Way, When, parse_ice_server,
+    parse_loss, parse_parameter,
 };
 use anyhow::Context;
 use chatphone_media::audio::codec::CodecKind;
@@ -18,8 +19,9 @@ use std::time::Duration;
 
 /// A contact center on this machine, to develop and test clients of the Messaging API against.
 ///
-/// Prints `listening on http://ADDR` when it is ready, and runs until Ctrl-C. Its agents answer chats and calls; a
-/// customer's message that begins with `/` makes an agent do something (`/help` lists what).
+/// Prints `listening on http://ADDR` when it is ready, and runs until Ctrl-C. At http://ADDR/desk a person is the agent,
+/// in a browser; http://ADDR/admin is an API that drives it all. Its bots answer chats and calls; a
+/// customer's message that begins with `/` makes a bot do something (`/help` lists what).
 #[derive(Debug, Clone, Args)]
 #[command(after_help = commands_help(), after_long_help = all_help())]
 pub struct SimulateArgs {
@@ -27,10 +29,11 @@ pub struct SimulateArgs {
     #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:8080")]
     pub listen: SocketAddr,
 
-    /// What the agents let the caller hear: echo (what the caller says), tone:HZ, play:FILE (a WAV, again and again)
-    /// or silence.
-    #[arg(long, value_name = "SOUND", default_value = "echo", help_heading = "Agents")]
-    pub agent: AgentSound,
+    /// Who the agents are: bots that let the caller hear echo (what the caller says), tone:HZ, play:FILE (a WAV, again and
+    /// again) or silence; or desk, people at the page /desk. Whoever is signed in there is given chats before a bot is;
+    /// with desk alone there are no bots, and chats wait until somebody signs in. Repeatable: desk, and one kind of bot.
+    #[arg(long = "agent", value_name = "KIND", default_value = "echo", help_heading = "Agents")]
+    pub agents_are: Vec<AgentKind>,
 
     /// The codecs that the agents have, best first, separated by commas: opus, G722, PCMU, PCMA. Without it all of them.
     #[arg(long, value_name = "CODEC,…", value_delimiter = ',', help_heading = "Agents")]
@@ -40,11 +43,11 @@ pub struct SimulateArgs {
     #[arg(long, value_name = "DIR", help_heading = "Agents")]
     pub record: Option<PathBuf>,
 
-    /// How many agents there are; chats above it stay queued. Without it there is one for every chat.
+    /// How many bots there are; chats above it stay queued. Without it there is one for every chat.
     #[arg(long, value_name = "N", conflicts_with = "no_agent", help_heading = "Agents")]
     pub agents: Option<usize>,
 
-    /// No agent ever joins: every chat stays queued.
+    /// No bot ever joins: every chat stays queued until a desk takes it.
     #[arg(long, help_heading = "Agents")]
     pub no_agent: bool,
 
@@ -168,6 +171,7 @@ impl SimulateArgs {
 impl From<SimulateArgs> for SimulatorConfig {
     fn from(args: SimulateArgs) -> Self {
         let hours = if args.closed { Hours::Closed } else { args.open.unwrap_or(Hours::AlwaysOpen) };
+        let bots = args.bots();
         let bad_line: Vec<_> = args.bad_line().collect();
         let plan = args.fault_plan.unwrap_or_default();
         let unless_zero = |time: Duration| (!time.is_zero()).then_some(time);
@@ -186,9 +190,9 @@ impl From<SimulateArgs> for SimulatorConfig {
             inactivity_warning: unless_zero(args.inactivity_warning),
             inactivity_timeout: unless_zero(args.inactivity_timeout),
             max_sessions: args.max_sessions,
-            agents: if args.no_agent { Some(0) } else { args.agents },
+            agents: if args.no_agent || bots.is_none() { Some(0) } else { args.agents },
             agent: AgentConfig {
-                sound: args.agent,
+                sound: bots.unwrap_or(AgentSound::Echo),
                 codecs: if args.codecs.is_empty() { CodecKind::ALL.to_vec() } else { args.codecs },
                 record_dir: args.record,
                 join_after: args.join_after,
@@ -200,6 +204,25 @@ impl From<SimulateArgs> for SimulatorConfig {
                 hang_up_after: args.hang_up_after,
             },
         }
+    }
+}
+
+impl SimulateArgs {
+    /// What the bots let the caller hear; `None`: there are none.
+    fn bots(&self) -> Option<AgentSound> {
+        self.agents_are.iter().find_map(|kind| match kind {
+            AgentKind::Bot(sound) => Some(sound.clone()),
+            AgentKind::Desk => None,
+        })
+    }
+
+    /// Finds flags that contradict one another.
+    fn check(&self) -> anyhow::Result<()> {
+        let kinds = self.agents_are.iter().filter(|kind| matches!(kind, AgentKind::Bot(_))).count();
+        anyhow::ensure!(kinds <= 1, "--agent takes one kind of bot beside desk, not {kinds}");
+        let counted = self.agents.is_some();
+        anyhow::ensure!(kinds == 1 || !counted, "--agents is a number of bots, and --agent desk has none: add one");
+        Ok(())
     }
 }
 
@@ -231,6 +254,7 @@ fn all_help() -> String {
 /// # Errors
 /// When it cannot start: the port is taken, the folder for recordings or the agents' file is of no use.
 pub async fn run(args: SimulateArgs) -> anyhow::Result<()> {
+    args.check()?;
     let mut interrupts = Interrupts::take();
     let simulator = Simulator::start(args.into()).await?;
     if !simulator.addr().ip().is_loopback() {
@@ -268,6 +292,25 @@ mod tests {
     fn without_flags_everything_is_as_in_the_library() {
         let library = SimulatorConfig { listen: "127.0.0.1:8080".parse().unwrap(), ..Default::default() };
         assert_eq!(format!("{:?}", config(&[])), format!("{library:?}"));
+    }
+
+    fn parsed(flags: &[&str]) -> SimulateArgs {
+        Cli::try_parse_from(std::iter::once(&"simulate").chain(flags)).map_err(|e| e.to_string()).unwrap().args
+    }
+
+    #[test]
+    fn with_desks_alone_there_are_no_bots() {
+        assert_eq!(config(&["--agent", "desk"]).agents, Some(0));
+        let mixed = config(&["--agent", "desk", "--agent", "tone:440", "--agents", "2"]);
+        assert_eq!((mixed.agents, mixed.agent.sound), (Some(2), AgentSound::Tone(440.0)));
+    }
+
+    #[test]
+    fn agents_that_contradict_one_another_are_refused() {
+        for bad in [&["--agent", "echo", "--agent", "silence"][..], &["--agent", "desk", "--agents", "2"]] {
+            assert!(parsed(bad).check().is_err(), "{bad:?}");
+        }
+        assert!(parsed(&["--agents", "2"]).check().is_ok());
     }
 
     #[test]

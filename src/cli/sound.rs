@@ -45,7 +45,7 @@ pub struct SoundArgs {
     #[arg(long, value_name = "CODEC,…", value_delimiter = ',')]
     codec: Vec<CodecKind>,
 
-    /// Opus bit rate, in kbit/s (6 to 128)
+    /// Opus bit rate, in kbit/s (6 to 128); a lossy way adds 20 for what mends it, a full one takes away
     #[arg(long, value_name = "KBIT/S", value_parser = clap::value_parser!(u32).range(6..=128))]
     bitrate: Option<u32>,
 
@@ -266,6 +266,14 @@ mod tests {
         assert!(!named.microphone_or_default && !named.speaker_or_default);
         let file = spec(&["--play", "hello.wav"]);
         assert_eq!((file.source, file.speaker), (SourceSpec::File("hello.wav".into()), SpeakerSpec::None));
+    }
+
+    #[test]
+    fn codecs_are_taken_in_the_order_named() {
+        assert_eq!(spec(&["--codec", "pcma,opus"]).codecs, [CodecKind::Pcma, CodecKind::Opus]);
+        assert_eq!(spec(&["--codec", "g722", "--codec", "PCMU"]).codecs, [CodecKind::G722, CodecKind::Pcmu]);
+        assert_eq!(spec(&[]).codecs, CodecKind::ALL);
+        assert!(Flags::try_parse_from(["chatphone", "--codec", "mp3"]).is_err());
     }
 
     #[test]

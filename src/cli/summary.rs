@@ -31,10 +31,6 @@ pub struct CallSummary {
     pub sent: SentSummary,
     /// RTP received.
     pub received: ReceivedSummary,
-    /// How the far end receives, by RTCP; `null` when it never told.
-    pub remote: Option<RemoteSummary>,
-    /// How good it was to hear, by estimate; `null` when nothing was heard.
-    pub quality: Option<QualitySummary>,
     /// Round-trip time: of RTCP where there is one, else of ICE checks.
     pub rtt_ms: Option<f64>,
     /// The candidate pair in use.
@@ -47,6 +43,10 @@ pub struct CallSummary {
     pub recording_both: Option<PathBuf>,
     /// What went wrong beside, in words.
     pub problems: Vec<String>,
+    /// How the far end receives, by RTCP; `null` when it never told.
+    pub remote: Option<RemoteSummary>,
+    /// How good it was to hear, by estimate; `null` when nothing was heard.
+    pub quality: Option<QualitySummary>,
 }
 
 /// The agent of a call.
@@ -93,13 +93,13 @@ impl CallSummary {
             codec: None,
             sent: SentSummary::default(),
             received: ReceivedSummary::default(),
-            remote: None,
-            quality: None,
             rtt_ms: None,
             ice: IceSummary::default(),
             recording: None,
             recording_both: None,
             problems: Vec::new(),
+            remote: None,
+            quality: None,
         }
     }
 

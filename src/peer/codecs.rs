@@ -99,7 +99,8 @@ pub(super) fn all_codecs(kinds: &[CodecKind]) -> Vec<RTCRtpCodecParameters> {
         },
         payload_type: COMFORT_NOISE_PAYLOAD_TYPE,
     });
-    kinds.iter().map(|kind| codec_parameters(*kind)).chain(noise).chain(events).collect()
+    let once = kinds.iter().enumerate().filter(|(n, kind)| !kinds[..*n].contains(kind));
+    once.map(|(_, kind)| codec_parameters(*kind)).chain(noise).chain(events).collect()
 }
 
 pub(super) fn codec_parameters(kind: CodecKind) -> RTCRtpCodecParameters {
@@ -114,5 +115,19 @@ pub(super) fn codec_parameters(kind: CodecKind) -> RTCRtpCodecParameters {
         },
         // Offered as this; in an answer the offer's number counts.
         payload_type: kind.static_payload_type().unwrap_or(111),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_codec_that_is_named_twice_is_offered_once() {
+        let names: Vec<_> = all_codecs(&[CodecKind::Pcmu, CodecKind::Opus, CodecKind::Pcmu])
+            .into_iter()
+            .map(|codec| codec.rtp_codec.mime_type)
+            .collect();
+        assert_eq!(names, ["audio/PCMU", "audio/opus", "audio/CN", "audio/telephone-event"]);
     }
 }

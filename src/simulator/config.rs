@@ -41,7 +41,8 @@ pub struct SimulatorConfig {
     pub inactivity_timeout: Option<Duration>,
     /// Sessions at one time; above it Request Chat answers 5001.
     pub max_sessions: usize,
-    /// Agents on duty; chats above it stay queued. `None`: one for everybody. 0: nobody ever comes.
+    /// Bots on duty; chats above it stay queued, as long as no desk takes them. `None`: one for everybody. 0: all chats
+    /// are for desks.
     pub agents: Option<usize>,
     /// What each agent does.
     pub agent: AgentConfig,
@@ -110,6 +111,26 @@ impl Default for AgentConfig {
             no_offer: false,
             hang_up_after: None,
         }
+    }
+}
+
+/// Who the agents are, as a command line has it.
+#[derive(Debug, Clone, PartialEq)]
+pub enum AgentKind {
+    /// People (or tests) at the desk's page.
+    Desk,
+    /// Bots, and what they let the caller hear.
+    Bot(AgentSound),
+}
+
+impl FromStr for AgentKind {
+    type Err = String;
+
+    fn from_str(s: &str) -> Result<Self, String> {
+        if s == "desk" {
+            return Ok(Self::Desk);
+        }
+        s.parse().map(Self::Bot).map_err(|e: String| e.replace("expected ", "expected desk, "))
     }
 }
 

@@ -16,9 +16,10 @@
 //!
 //! # How it is built
 //!
-//! `center` (sessions, agents, files), `line` (the signaling of one agent's calls) and `script` (what an agent says) are
-//! state machines without I/O. `shared` drives them: it owns the clock and the held polls. `http` speaks to clients,
-//! `calls` to the agents' peers. Nothing here is shared with the client but the wire types of [`crate::api`].
+//! `center` (sessions, agents, files), `line` (the signaling of one bot's calls), `desk::line` (of one desk's), `desk::roster`
+//! (which desk is given a chat) and `script` (what a bot says) are state machines without I/O. `shared` drives them: it
+//! owns the clock and the held polls. `http` speaks to clients, `calls` to the bots' peers, `desk` to the pages at which
+//! people are the agents, `admin` to who drives the center. Nothing here is shared with the client but the wire types of [`crate::api`].
 //!
 //! # What it does where the API leaves a choice
 //!
@@ -30,8 +31,12 @@
 //!   answer ends the session. After the end the last events can still be fetched once, then everything answers 5005.
 //! - An unknown `appId` answers 3000, and 5006 from Request Chat, where the application is a launch point.
 //! - Outside the hours a chat can be requested; the scenario says that the center is closed and ends it.
+//! - A desk (a page at `/desk`) that is ready and has room is given a chat before a bot is: the one with the fewest chats,
+//!   and of these the one that has waited longest. A desk that is gone ends its call at once; its chats go to another agent,
+//!   or wait for one as `queued`.
 //! - A call that cannot be is refused with CALL_REJECTED: `480` without an agent, `404` for a party that is not there,
-//!   `603` for a declined call, `500` when the agent's own peer cannot be made.
+//!   `603` for a declined call, `486`
+//!   when the desk is in another call, `500` when the agent's own peer cannot be made.
 
 mod admin;
 mod auth;
@@ -51,7 +56,9 @@ mod shared;
 mod timers;
 mod widget;
 
-pub use config::{AgentConfig, AgentSound, Hours, Rejection, SimulatorConfig, parse_ice_server, parse_parameter};
+pub use config::{
+    AgentConfig, AgentKind, AgentSound, Hours, Rejection, SimulatorConfig, parse_ice_server, parse_parameter,
+};
 pub use error::SimulatorError;
 pub use fault::{
     ApiMethod, CallFault, FAULT_KINDS, Fault, FaultKind, FaultPlan, HttpFault, KindInfo, MediaFault, RtpFault, Span,

@@ -24,7 +24,26 @@ const NAMES: &[(&str, Kind)] = &[
     ("/codec", Kind::TextOrNull),
     ("/sent/packets", Kind::Count),
     ("/sent/bytes", Kind::Count),
+    ("/sent/target_bitrate_bps", Kind::Count),
+    ("/sent/expected_loss_percent", Kind::Count),
+    ("/sent/dred_ms", Kind::Count),
+    ("/sent/total_audio_energy", Kind::Number),
     ("/received/packets", Kind::Count),
+    ("/received/discarded", Kind::Count),
+    ("/received/jitter_buffer_delay_s", Kind::Number),
+    ("/received/jitter_buffer_target_delay_s", Kind::Number),
+    ("/received/jitter_buffer_minimum_delay_s", Kind::Number),
+    ("/received/jitter_buffer_emitted_count", Kind::Count),
+    ("/received/total_samples_received", Kind::Count),
+    ("/received/concealed_samples", Kind::Count),
+    ("/received/silent_concealed_samples", Kind::Count),
+    ("/received/concealment_events", Kind::Count),
+    ("/received/comfort_noise_samples", Kind::Count),
+    ("/received/inserted_samples_for_deceleration", Kind::Count),
+    ("/received/removed_samples_for_acceleration", Kind::Count),
+    ("/received/fec_packets_received", Kind::Count),
+    ("/received/dred_packets_received", Kind::Count),
+    ("/received/total_audio_energy", Kind::Number),
     ("/received/lost", Kind::Number),
     ("/received/jitter_ms", Kind::Number),
     ("/received/concealed_ms", Kind::Number),
@@ -51,6 +70,13 @@ pub fn check(report: &Value) {
             Kind::List => value.is_array(),
         };
         assert!(fits, "{name} is {value} in {report}");
+    }
+    for (group, names) in [
+        ("remote", &["lost", "fraction_lost_percent", "jitter_ms"][..]),
+        ("quality", &["mos", "rating", "loss_percent", "burst_ratio", "one_way_delay_ms"]),
+    ] {
+        let group = report.get(group).unwrap_or_else(|| panic!("{group} is missing in {report}"));
+        assert!(group.is_null() || names.iter().all(|name| group[*name].is_number()), "{report}");
     }
     let party = report.get("party").expect("party");
     assert!(party.is_null() || (party["id"].is_string() && party["name"].is_string()), "{report}");

@@ -3,6 +3,8 @@
 
 pub mod lossy;
 
+pub mod desk;
+
 use chatphone::simulator::{Simulator, SimulatorConfig};
 use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};

@@ -41,9 +41,16 @@ pub struct Adaptation {
     clean_since: Option<Instant>,
     /// What may be sent in all, in bit/s: less than is wanted after the way was full.
     limit: f64,
+    /// When the way was last seen full, until the sound has its bits back.
     congested: Option<Instant>,
+    /// What was sent when the way was first seen full, in bit/s.
+    full_at: f64,
+    /// When deep redundancy began, and the loss by then, in percent.
+    dred_began: Option<(Instant, f64)>,
     /// The way was full with it: not again before this.
     no_dred_before: Option<Instant>,
+    /// How long it is left out the next time.
+    dred_again: Duration,
     round_trip: Base,
     jitter: Base,
 }
@@ -56,15 +63,16 @@ struct Base {
 }
 
 impl Base {
-    /// In seconds.
+    /// In seconds; slower while the way is known to be full, for what stands in its queue must not become the base.
     const CREEP: f64 = 60.0;
+    const CREEP_CONGESTED: f64 = 900.0;
     /// Milliseconds beyond the base (and half of the base) that are no queue yet.
     const GROWN: f64 = 60.0;
 
-    fn add(&mut self, delay: Duration, share: impl Fn(f64) -> f64) {
+    fn add(&mut self, delay: Duration, share: f64) {
         self.now = delay.as_secs_f64() * 1000.0;
         self.least = Some(match self.least {
-            Some(least) if self.now > least => least + (self.now - least) * share(Self::CREEP),
+            Some(least) if self.now > least => least + (self.now - least) * share,
             _ => self.now,
         });
     }
@@ -108,14 +116,26 @@ impl Adaptation {
     const LEAST_RATE: u32 = 16_000;
     /// And never more: Opus ends here.
     const MOST_RATE: u32 = 510_000;
-    /// Loss in a report, in percent, that means a full way when the delay has grown.
+    /// Loss in a report, and in the mean, in percent, that means a full way when the delay has grown.
     const CONGESTED: f64 = 10.0;
+    const CONGESTED_MEAN: f64 = 5.0;
+    /// And in a report, once it is known to be.
+    const STILL_CONGESTED: f64 = 2.0;
     const BACK_OFF: f64 = 0.75;
     /// From a full way to the first try of more, and how fast from there, in bit/s each second.
     const HOLD: Duration = Duration::from_secs(5);
     const RECOVERY: f64 = 1_000.0;
-    /// How long a way that was full with deep redundancy is spared it.
+    const DRAIN: f64 = 500.0;
+    /// Near what filled the way, more is tried slowly.
+    const NEAR: f64 = 0.85;
+    const RECOVERY_NEAR: f64 = 100.0;
+    /// How long a way that was full with deep redundancy is spared it, at first and at most.
     const DRED_AGAIN: Duration = Duration::from_secs(60);
+    const DRED_AGAIN_MOST: Duration = Duration::from_secs(960);
+    /// Loss that becomes twice as much and this many percent more, so soon after deep redundancy began, is its doing: a
+    /// way that lets through so many bits and no more has no delay that grows.
+    const WORSE: f64 = 10.0;
+    const WORSE_WITHIN: Duration = Duration::from_secs(15);
 
     /// Follows the network from `config` on.
     pub fn new(config: &OpusConfig) -> Self {
@@ -130,7 +150,10 @@ impl Adaptation {
             clean_since: None,
             limit: f64::from(bitrate),
             congested: None,
+            full_at: 0.0,
+            dred_began: None,
             no_dred_before: None,
+            dred_again: Self::DRED_AGAIN,
             round_trip: Base::default(),
             jitter: Base::default(),
         }
@@ -160,31 +183,58 @@ impl Adaptation {
         self.lossy = if loss >= Self::LOSSY { self.lossy.saturating_add(1) } else { 0 };
         // Nothing takes no time at all: such a figure is made up.
         let known = report.round_trip_time.filter(|time| !time.is_zero() && *time < Duration::from_secs(10));
+        let creep = share(if self.congested.is_some() { Base::CREEP_CONGESTED } else { Base::CREEP });
         let full = match known {
             Some(time) => {
-                self.round_trip.add(time, share);
+                self.round_trip.add(time, creep);
                 self.round_trip.has_grown()
             }
             None => {
-                self.jitter.add(report.jitter.min(Duration::from_secs(10)), share);
+                self.jitter.add(report.jitter.min(Duration::from_secs(10)), creep);
                 self.jitter.has_grown()
             }
         };
-        self.follow_congestion(full && loss >= Self::CONGESTED, since, now);
-        let dred = self.congested.is_none() && self.wants_dred(now);
+        let lost = match self.congested {
+            Some(_) => loss >= Self::STILL_CONGESTED,
+            None => loss >= Self::CONGESTED || self.mean_loss >= Self::CONGESTED_MEAN,
+        };
+        let congested = (full && lost) || self.dred_made_it_worse(now);
+        self.follow_congestion(congested, full, since, now);
+        let dred = self.congested.is_none() && self.wants_dred(full, now);
         let settings = self.decide(dred);
+        self.dred_began = match self.dred_began {
+            _ if !dred => None,
+            None => Some((now, loss.max(self.mean_loss))),
+            began => began,
+        };
         (std::mem::replace(&mut self.settings, settings) != settings).then_some(settings)
     }
 
-    fn follow_congestion(&mut self, congested: bool, since: f64, now: Instant) {
+    fn dred_made_it_worse(&self, now: Instant) -> bool {
+        self.dred_began.is_some_and(|(began, before)| {
+            let soon = now.saturating_duration_since(began) <= Self::WORSE_WITHIN;
+            soon && self.mean_loss > 2.0 * before + Self::WORSE
+        })
+    }
+
+    fn follow_congestion(&mut self, congested: bool, full: bool, since: f64, now: Instant) {
         if congested {
-            self.congested = Some(now);
+            if self.congested.replace(now).is_none() {
+                self.full_at = f64::from(self.settings.bitrate);
+            }
             if self.settings.dred_frames > 0 {
-                self.no_dred_before = Some(now + Self::DRED_AGAIN);
+                self.no_dred_before = Some(now + self.dred_again);
+                self.dred_again = (2 * self.dred_again).min(Self::DRED_AGAIN_MOST);
             }
             self.limit = f64::from(self.settings.bitrate) * Self::BACK_OFF;
-        } else if self.congested.is_none_or(|last| now.saturating_duration_since(last) >= Self::HOLD) {
-            self.limit += Self::RECOVERY * since.min(5.0);
+        } else if self.congested.is_some_and(|last| now.saturating_duration_since(last) < Self::HOLD) {
+            // What stands in the queue drains.
+        } else if full {
+            // It does not drain, or fills again, not yet losing anything.
+            self.limit -= Self::DRAIN * since.min(5.0);
+        } else {
+            let near = self.limit >= Self::NEAR * self.full_at;
+            self.limit += if near { Self::RECOVERY_NEAR } else { Self::RECOVERY } * since.min(5.0);
         }
         // It is over when the sound has its bits back.
         if self.limit >= f64::from(self.base_rate) && !congested {
@@ -193,11 +243,11 @@ impl Adaptation {
         self.limit = self.limit.clamp(f64::from(self.least_rate()), f64::from(self.rate_with_dred()));
     }
 
-    /// Whether loss asks for deep redundancy.
-    fn wants_dred(&mut self, now: Instant) -> bool {
+    /// Whether loss asks for deep redundancy. On a way that fills up, it does not begin.
+    fn wants_dred(&mut self, full: bool, now: Instant) -> bool {
         if self.settings.dred_frames == 0 {
             let spared = self.no_dred_before.is_some_and(|before| now < before);
-            return !spared && self.lossy >= Self::LOSSY_REPORTS && self.mean_loss >= Self::DRED_ON;
+            return !full && !spared && self.lossy >= Self::LOSSY_REPORTS && self.mean_loss >= Self::DRED_ON;
         }
         if self.mean_loss >= Self::DRED_OFF {
             self.clean_since = None;

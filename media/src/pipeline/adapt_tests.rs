@@ -93,9 +93,9 @@ fn loss_with_a_growing_delay_lowers_the_bit_rate_and_it_comes_back_slowly() {
     far.says(0.0, 40, 10);
     let down = far.says(0.15, 400, 6);
     assert_eq!(last(&down), EncoderSettings { bitrate: 16_000, expected_loss: 15, dred_frames: 0 });
-    let up: Vec<_> = far.says(0.0, 45, 40).iter().map(|s| s.bitrate).collect();
+    let up: Vec<_> = far.says(0.0, 45, 80).iter().map(|s| s.bitrate).collect();
     assert!(up.is_sorted(), "{up:?}");
-    assert!(up[3] == 16_000 && up[12] < 28_000 && up[39] == BASE, "{up:?}");
+    assert!(up[3] == 16_000 && up[12] < 28_000 && up[20] > 26_000 && up[79] == BASE, "{up:?}");
 }
 
 #[test]
@@ -156,6 +156,46 @@ fn a_rate_below_the_usual_is_kept_to() {
         let round_trip_time = Some(MS(round_trip));
         adaptation.report(&NetworkReport { fraction_lost: loss, round_trip_time, jitter: MS(1) }, now);
         assert_eq!(adaptation.settings().bitrate, 8_000);
+    }
+}
+
+/// A way that carries so many bit/s, with a queue before it that holds half a second of them.
+struct Narrow {
+    capacity: f64,
+    held: f64,
+}
+
+impl Narrow {
+    /// A second of sound, with 40 bytes of headers around each of its 50 packets.
+    fn carry(&mut self, bitrate: u32) -> NetworkReport {
+        let sent = f64::from(bitrate) + 16_000.0;
+        self.held = (self.held + sent - self.capacity).max(0.0);
+        let lost = (self.held - self.capacity / 2.0).max(0.0);
+        self.held -= lost;
+        let round_trip_time = Some(Duration::from_secs_f64(0.040 + self.held / self.capacity));
+        NetworkReport { fraction_lost: lost / sent, round_trip_time, jitter: Duration::ZERO }
+    }
+}
+
+#[test]
+fn on_a_way_too_narrow_what_is_sent_comes_to_fit() {
+    for (capacity, sound) in [(44_000.0, 28_000.0), (40_000.0, 24_000.0), (60_000.0, 32_000.0)] {
+        let mut far = Far::new();
+        let mut way = Narrow { capacity, held: 0.0 };
+        let (mut report, mut lost, mut rate) = (NetworkReport::default(), 0.0, 0.0);
+        let (mut switched, mut before) = (0, 0);
+        for second in 0..300 {
+            let settings = far.report_after(MS(1000), report);
+            report = way.carry(settings.bitrate);
+            if second >= 60 {
+                lost += report.fraction_lost / 240.0;
+                rate += f64::from(settings.bitrate) / 240.0;
+                switched += u32::from(settings.dred_frames != before);
+            }
+            before = settings.dred_frames;
+        }
+        assert!(lost < 0.03 && switched == 0, "{capacity}: {lost} lost, switched {switched} times");
+        assert!((0.75 * sound..=1.05 * sound).contains(&rate), "{capacity}: {rate}");
     }
 }
 
@@ -246,4 +286,26 @@ fn a_codec_of_one_rate_has_nothing_to_adapt() {
     let before = sender.stats();
     sender.report(&NetworkReport { fraction_lost: 0.5, ..NetworkReport::default() }, Instant::now());
     assert_eq!((sender.stats(), before.target_bitrate), (before, 64_000));
+}
+
+#[test]
+fn a_way_that_drops_what_is_beyond_its_rate_is_not_filled_with_deep_redundancy() {
+    // 36 kbit/s of sound get through, one packet in twenty of those is lost, and nothing is delayed.
+    let mut far = Far::new();
+    let (mut loss, mut with) = (0.05, 0);
+    for _ in 0..600 {
+        let settings = last(&far.says(loss, 40, 1));
+        let sent = f64::from(settings.bitrate) + 16_000.0;
+        loss = 1.0 - 0.95 * (52_000.0 / sent).min(1.0);
+        with += u32::from(settings.dred_frames > 0);
+    }
+    assert!((1..40).contains(&with), "{with} s of ten minutes");
+}
+
+#[test]
+fn loss_that_comes_with_deep_redundancy_and_not_by_it_ends_nothing() {
+    let mut far = Far::new();
+    far.says(0.0, 40, 10);
+    far.says(0.5, 40, 2);
+    assert!(far.says(0.5, 40, 60).iter().all(|s| s.dred_frames > 0));
 }

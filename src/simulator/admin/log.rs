@@ -5,7 +5,7 @@ use serde_json::Value;
 use std::collections::VecDeque;
 
 /// Entries kept; the oldest go first.
-const MAX_ENTRIES: usize = 20_000;
+const MAX_ENTRIES: usize = 5_000;
 
 /// One happening.
 #[derive(Debug, Clone, PartialEq, Serialize)]

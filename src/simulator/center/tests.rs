@@ -6,6 +6,9 @@ use crate::api::signaling::Signal;
 use crate::simulator::config::Hours;
 use serde_json::{Value, json};
 
+mod desks;
+mod orders;
+
 const T0: Duration = Duration::ZERO;
 const EPOCH_MS: i64 = 1_700_000_000_000;
 

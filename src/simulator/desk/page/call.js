@@ -6,6 +6,14 @@
 /** How long a description may wait for its answer before the next change is made all the same, in ms. */
 const ANSWER_WITHIN = 10_000;
 
+/** The first peer of a page takes its browser several times as long as the next: it is made before anybody waits for it. */
+export async function warmUp(track) {
+  const pc = new RTCPeerConnection();
+  pc.addTrack(track);
+  await pc.createOffer();
+  pc.close();
+}
+
 export class Call {
   #pc;
   #send;

@@ -17,6 +17,7 @@ export class CallPanel {
     this.#desk = desk;
     const on = (id, does) => byId(id).addEventListener("click", () => this.#chat && does(this.#chat));
     on("answer", (chat) => this.answer(chat));
+    on("answer-video", (chat) => this.answer(chat, true));
     on("reject", (chat) => this.#reject(chat));
     on("call-customer", (chat) => this.call(chat));
     on("hang-up", (chat) => this.hangUp(chat));
@@ -261,7 +262,7 @@ export class CallPanel {
   }
 
   #ringOrNot() {
-    const rings = !this.#desk.autoAnswer() && [...this.#desk.chats.values()].some((c) => c.view.call.state === "ringing" && !c.call);
+    const rings = this.#desk.maySound && !this.#desk.autoAnswer() && [...this.#desk.chats.values()].some((c) => c.view.call.state === "ringing" && !c.call);
     if (rings && !this.#stopRing) this.#stopRing = ring();
     if (!rings && this.#stopRing) {
       this.#stopRing.then((stop) => stop());
@@ -293,6 +294,7 @@ export class CallPanel {
     show(byId("ringing"), rings);
     byId("ringing").textContent = rings ? `${chat.view.customer || "The customer"} calls${view.video ? " with video" : ""}` : "";
     show(byId("answer"), rings);
+    show(byId("answer-video"), rings && view.video);
     show(byId("reject"), rings);
     const idle = !call && !rings;
     show(byId("call-customer"), idle);

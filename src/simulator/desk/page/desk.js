@@ -3,6 +3,7 @@
 // Settings in the address, for tests and bookmarks: name=… signs in at once, tone=440 sends a tone instead of the
 // microphone (sound=silence: nothing), answer=auto takes every call, ready=no takes chats by hand, capacity=3, ring=no.
 
+import { warmUp } from "./call.js";
 import { CallPanel } from "./callpanel.js";
 import { Conversation } from "./conversation.js";
 import { showCustomer } from "./customer.js";
@@ -17,6 +18,7 @@ class Desk {
   chats = new Map();
   iceServers = [];
   sound = null;
+  maySound = settings.get("ring") !== "no";
   #id = null;
   #desks = [];
   #waiting = [];
@@ -65,6 +67,7 @@ class Desk {
     byId("auto-answer-live").checked = byId("auto-answer").checked;
     this.sound ??= await openSound(byId("sound").value, TONE_HZ);
     byId("microphone").textContent = this.sound.label;
+    warmUp(this.sound.track).catch(() => undefined);
     const capacity = Number(byId("capacity").value) || 4;
     this.#socket = new Socket({
       signIn: () => ({ name, capacity, ready: byId("ready").checked }),
@@ -223,8 +226,8 @@ class Desk {
   #mineItem(chat) {
     const { view } = chat;
     const state = chat.over ? "over" : { ringing: "calls", calling: "calling", up: "in call" }[view.call.state];
-    const badge = state ? el("span", { className: `badge ${view.call.state}` }, state) : null;
-    const unread = chat.unread ? el("span", { className: "badge unread" }, String(chat.unread)) : null;
+    const badge = state ? el("span", { className: `badge is-${view.call.state}` }, state) : null;
+    const unread = chat.unread ? el("span", { className: "badge is-unread" }, String(chat.unread)) : null;
     const last = chat.events.findLast((event) => event.event === "chat_session_message");
     const button = el(
       "button",
@@ -242,7 +245,8 @@ class Desk {
     const take = el("button", { className: "primary small", dataset: { take: view.chat_id } }, "Take");
     take.addEventListener("click", () => this.chatCommand(view.chat_id, { do: "take" }));
     const name = view.customer || `Chat ${view.number}`;
-    return el("li", { className: "waiting-item" }, el("span", {}, name), el("span", { className: "muted" }, `${minutes} min`), take);
+    const since = el("span", { className: "muted" }, minutes ? `waits ${minutes} min` : "just now");
+    return el("li", { className: "waiting-item" }, el("div", {}, el("div", { className: "chat-name" }, name), since), take);
   }
 }
 
