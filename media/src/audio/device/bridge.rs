@@ -7,7 +7,7 @@
 //! allows, which is found out: each time sound runs out it grows, and slowly shrinks again.
 
 use super::{pcm::Layout, stream::Shared};
-use crate::{SAMPLE_RATE, TICK_SAMPLES};
+use crate::{SAMPLE_RATE, TICK_SAMPLES, audio::slip::Slip};
 use rtrb::{Consumer, Producer};
 use rubato::{
     Adjustable, Async, FixedAsync, Indexing, Resampler, SincInterpolationParameters, SincInterpolationType,
@@ -170,12 +170,17 @@ pub(super) struct Inlet {
     resampler: Async<f32>,
     controller: Controller,
     /// Too little came: wait until the target is reached, so that it does not happen every time.
-    waiting: bool,
+    starting: bool,
     bytes: Vec<u8>,
     input: Vec<f32>,
     output: Vec<f32>,
     /// Converted and not yet read.
     ready: Vec<f32>,
+    /// Samples of `ready` that are silence put in.
+    silent: usize,
+    /// Frames that found no room, as counted when it was last looked at.
+    dropped: u64,
+    slip: Slip,
 }
 
 impl Inlet {
@@ -187,70 +192,93 @@ impl Inlet {
             layout,
             shared,
             controller: Controller::new(rate, STEP),
-            waiting: true,
+            starting: true,
             bytes: Vec::new(),
             input: Vec::new(),
             output: vec![0.0; most],
             ready: Vec::with_capacity(2 * most),
+            silent: 0,
+            dropped: 0,
+            slip: Slip { anew: true, ..Slip::default() },
             resampler,
         })
     }
 
     /// Fills `out`; false if some of it had to be silence.
     pub fn read(&mut self, out: &mut [f32]) -> bool {
+        let dropped = self.shared.dropped.load(Relaxed);
+        let lost = dropped - std::mem::replace(&mut self.dropped, dropped);
+        self.slip.left_out += self.samples(lost as f64);
         let mut whole = true;
         while self.ready.len() < out.len() {
             if !self.convert() {
-                self.ready.resize(out.len(), 0.0);
+                self.put_in(out.len() - self.ready.len());
                 whole = false;
             }
         }
         out.copy_from_slice(&self.ready[..out.len()]);
         self.ready.drain(..out.len());
+        let silent = self.silent.min(out.len());
+        self.silent -= silent;
+        self.slip.put_in += silent;
         whole
+    }
+
+    /// How what was read lies on the device's time line.
+    pub fn take_slip(&mut self) -> Slip {
+        std::mem::take(&mut self.slip)
     }
 
     /// Makes one tick of sound; false if the ring holds too little.
     fn convert(&mut self) -> bool {
-        let frame = self.layout.frame_bytes();
-        let mut frames = self.ring.slots() / frame;
+        let mut frames = self.waiting();
         self.controller.observe(&self.shared);
         let target = self.controller.target();
         let (wanted, most) = (self.controller.frames(target), self.controller.frames(2.0 * target + 0.040));
-        if self.waiting {
+        if self.starting {
             if frames < wanted {
                 return false;
             }
-            self.waiting = false;
+            self.starting = false;
             self.controller.mean = None;
             // What piled up before anybody listened is old.
-            frames -= self.discard(frames - wanted);
+            frames -= self.pass_over(frames - wanted);
         } else if frames > most {
-            let dropped = self.discard(frames - wanted);
-            frames -= dropped;
+            frames -= self.pass_over(frames - wanted);
             self.shared.overruns.fetch_add(1, Relaxed);
             self.controller.settle(SETTLING.1);
         }
         let Steering { deviation, excess } = self.controller.steer(frames, &self.shared);
-        if excess > 0 {
-            frames -= self.discard(excess.cast_unsigned().min(frames));
-        } else if excess < 0 {
-            // Meanwhile the ring fills.
-            let seconds = excess.unsigned_abs() as f64 / self.controller.rate;
-            self.ready.resize(self.ready.len() + (seconds * f64::from(SAMPLE_RATE)) as usize, 0.0);
-        }
         // Out of range it cannot be: it is clamped to half of what was announced.
         let _ = self.resampler.set_resample_ratio_relative(1.0 / (1.0 + deviation), true);
-        let needed = self.resampler.input_frames_next();
-        if frames < needed {
-            self.waiting = true;
-            // A device that is lost is no underrun of one that lags.
-            if !self.shared.lost.load(Relaxed) {
-                self.shared.underruns.fetch_add(1, Relaxed);
-                self.controller.ran_out();
-            }
-            return false;
+        if excess > 0 {
+            self.pass_over(excess.cast_unsigned());
+        } else if excess < 0 {
+            // Meanwhile the ring fills.
+            self.put_in(self.samples(excess.unsigned_abs() as f64));
         }
+        if self.ready.len() >= TICK_SAMPLES || self.produce() {
+            return true;
+        }
+        self.starting = true;
+        // A device that is lost is no underrun of one that lags.
+        if !self.shared.lost.load(Relaxed) {
+            self.shared.underruns.fetch_add(1, Relaxed);
+            self.controller.ran_out();
+        }
+        false
+    }
+
+    /// Frames that wait, in the ring and behind it.
+    fn waiting(&self) -> usize {
+        self.ring.slots() / self.layout.frame_bytes()
+            + (self.ready.len() as f64 / f64::from(SAMPLE_RATE) * self.controller.rate) as usize
+    }
+
+    /// Converts the next of the ring into `ready`; false if it holds too little.
+    fn produce(&mut self) -> bool {
+        let frame = self.layout.frame_bytes();
+        let needed = self.resampler.input_frames_next();
         self.bytes.resize(needed * frame, 0);
         if self.ring.pop_entire_slice(&mut self.bytes).is_err() {
             return false;
@@ -262,14 +290,26 @@ impl Inlet {
         made > 0
     }
 
-    fn discard(&mut self, frames: usize) -> usize {
-        match self.ring.read_chunk(frames * self.layout.frame_bytes()) {
-            Ok(chunk) => {
-                chunk.commit_all();
-                frames
-            }
-            Err(_) => 0,
-        }
+    /// Lets so many frames go unheard by the call, and returns how many it were.
+    fn pass_over(&mut self, frames: usize) -> usize {
+        let samples = self.samples(frames as f64);
+        while self.ready.len() < samples && self.produce() {}
+        let passed = samples.min(self.ready.len());
+        // Silence that was put in was never heard by the device.
+        let silent = self.silent.min(passed);
+        self.silent -= silent;
+        self.slip.passed_over.extend(self.ready.drain(..passed).skip(silent));
+        frames
+    }
+
+    fn put_in(&mut self, samples: usize) {
+        self.ready.resize(self.ready.len() + samples, 0.0);
+        self.silent += samples;
+    }
+
+    /// So many of the device's frames in samples of the call.
+    fn samples(&self, frames: f64) -> usize {
+        (frames / self.controller.rate * f64::from(SAMPLE_RATE)).round() as usize
     }
 }
 
@@ -282,6 +322,11 @@ pub(super) struct Outlet {
     controller: Controller,
     /// As counted by the callback when it was last looked at.
     underruns: u64,
+    /// Frames of silence, as counted by the callback; None: nothing was written yet.
+    silence: Option<u64>,
+    /// Frames of silence that are less than a sample.
+    part: f64,
+    slip: Slip,
     /// Frames still to be left out.
     skip: usize,
     /// The device takes nothing: counted once.
@@ -301,6 +346,9 @@ impl Outlet {
             underruns: shared.underruns.load(Relaxed),
             shared,
             controller: Controller::new(rate, 0.0),
+            silence: None,
+            part: 0.0,
+            slip: Slip { anew: true, ..Slip::default() },
             skip: 0,
             stalled: false,
             input: Vec::with_capacity(2 * TICK_SAMPLES),
@@ -337,10 +385,15 @@ impl Outlet {
                 self.shared.overruns.fetch_add(1, Relaxed);
             }
             self.controller.settle(SETTLING.1);
+            self.slip.left_out += TICK_SAMPLES;
             return;
         }
         self.stalled = false;
         self.bytes.clear();
+        let silence = self.shared.silence.load(Relaxed);
+        // What was played before there was anything to play is no gap.
+        let gap = silence - self.silence.replace(silence).unwrap_or(silence);
+        self.note_silence(gap as f64);
         if frames < wanted / 4 || (ran_out && frames < wanted) {
             // Ran empty, or begins: some silence first, so that it does not run empty every time.
             self.output_silence(wanted - frames);
@@ -357,12 +410,25 @@ impl Outlet {
         let made = run(&mut self.resampler, &self.input[..TICK_SAMPLES], &mut self.output);
         let skipped = self.skip.min(made);
         self.skip -= skipped;
+        self.slip.left_out += (skipped as f64 / self.controller.rate * f64::from(SAMPLE_RATE)).round() as usize;
         self.layout.encode(&self.output[skipped..made], &mut self.bytes);
         // It fits: the ring holds more than `most` and a tick.
         let _ = self.ring.push_entire_slice(&self.bytes);
     }
 
+    /// How what was written lies on the device's time line.
+    pub fn take_slip(&mut self) -> Slip {
+        std::mem::take(&mut self.slip)
+    }
+
+    fn note_silence(&mut self, frames: f64) {
+        let samples = frames / self.controller.rate * f64::from(SAMPLE_RATE) + self.part;
+        self.part = samples.fract();
+        self.slip.put_in += samples as usize;
+    }
+
     fn output_silence(&mut self, frames: usize) {
+        self.note_silence(frames as f64);
         let from = self.bytes.len();
         self.bytes.resize(from + frames * self.layout.frame_bytes(), 0);
         self.layout.silence(&mut self.bytes[from..]);
@@ -387,6 +453,7 @@ pub(super) fn deliver(ring: &mut Producer<u8>, bytes: &[u8], frame: usize, share
     let taken = bytes.len().min(room);
     if taken < bytes.len() {
         add(&shared.device_overruns, 1);
+        add(&shared.dropped, ((bytes.len() - taken) / frame) as u64);
     }
     let _ = ring.push_entire_slice(&bytes[..taken]);
 }
@@ -400,6 +467,7 @@ pub(super) fn collect(ring: &mut Consumer<u8>, out: &mut [u8], layout: Layout, s
     let (sound, rest) = out.split_at_mut(taken);
     let _ = ring.pop_entire_slice(sound);
     layout.silence(rest);
+    add(&shared.silence, (rest.len() / frame) as u64);
     // Counted once for each time it runs empty: a speaker nobody speaks to is empty all the time.
     let sounding = rest.is_empty();
     if shared.sounding.swap(sounding, Relaxed) && !sounding {
@@ -413,3 +481,6 @@ fn add(counter: &AtomicU64, amount: u64) {
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod echo_tests;

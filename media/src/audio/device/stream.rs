@@ -55,6 +55,10 @@ pub(super) struct Shared {
     /// Frames of the last callback.
     pub burst: AtomicU64,
     pub callbacks: AtomicU64,
+    /// Frames of a microphone that found no room in the ring.
+    pub dropped: AtomicU64,
+    /// Frames of silence that a speaker played for want of sound.
+    pub silence: AtomicU64,
     /// The last callback of a speaker had all it wanted.
     pub sounding: AtomicBool,
     errors_in_a_row: AtomicU64,

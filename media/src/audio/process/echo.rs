@@ -2,7 +2,7 @@
 //! kiosk: a longer filter than a laptop's, and no trust in "only the near end speaks" before the filter knows the room.
 
 use super::{Block, ProcessStats, Stage};
-use crate::SAMPLE_RATE;
+use crate::{SAMPLE_RATE, audio::slip::Slip};
 use sonora::three_band_filter_bank::{NUM_BANDS, SPLIT_BAND_SIZE, ThreeBandFilterBank};
 use sonora_aec3::{block, block_processor::BlockProcessor, common::BLOCK_SIZE, config::EchoCanceller3Config};
 use std::collections::VecDeque;
@@ -89,8 +89,17 @@ impl Bands {
 
 /// Takes the echo of the speaker out of a microphone's sound, and lets both voices through when both speak. Holds the
 /// sound back by about 4 ms.
+///
+/// It works in the devices' time: what the speaker played waits in a queue until the microphone has sound to go with it,
+/// so that a gap in either, of which it is told, changes nothing between the two.
 pub struct EchoCanceller {
     engine: BlockProcessor,
+    /// What the speaker played (silence that it put in included) and that has not yet met the microphone's sound.
+    played: VecDeque<f32>,
+    /// Samples at the beginning of what is rendered next that were not played.
+    unplayed: usize,
+    /// Samples of what is captured next that the microphone did not hear.
+    unheard: usize,
     far: Bands,
     near: Bands,
     out: Bands,
@@ -103,10 +112,17 @@ impl EchoCanceller {
     /// more than this behind.
     const AHEAD: usize = BLOCK_SIZE / 2;
 
+    /// More than this never waits for the microphone, in samples: then one of the two stands still, and what is known of
+    /// the delay is of no use.
+    const MOST: usize = SAMPLE_RATE as usize;
+
     /// One that knows nothing of the room yet.
     pub fn new() -> Self {
         Self {
-            engine: BlockProcessor::new(&settings(), SAMPLE_RATE as usize, 1, 1),
+            engine: engine(),
+            played: VecDeque::new(),
+            unplayed: 0,
+            unheard: 0,
             far: Bands::new(0),
             near: Bands::new(0),
             out: Bands::new(Self::AHEAD),
@@ -114,6 +130,50 @@ impl EchoCanceller {
             rendered: false,
         }
     }
+
+    /// A canceller that knows nothing lets less through than one that knows the wrong delay.
+    fn begin_anew(&mut self) {
+        self.engine = engine();
+        self.played.clear();
+    }
+
+    /// One step of the devices' time; `lost`: nobody knows what the microphone heard, and there is nothing to learn.
+    fn step(&mut self, near: &mut Block, far: &Block, lost: bool) {
+        self.far.split(far);
+        while self.far.take(&mut self.block) {
+            self.engine.buffer_render(&self.block);
+        }
+        // A saturated microphone is not learnt from.
+        let saturated = lost || near.iter().any(|sample| sample.abs() > 0.999);
+        self.near.split(near);
+        while self.near.take(&mut self.block) {
+            self.engine.process_capture(false, saturated, None, &mut self.block);
+            self.out.put(&self.block);
+        }
+        self.out.join(near);
+    }
+
+    /// The next that was played, after `silence` samples of silence. A speaker that stands still plays nothing.
+    fn next_played(&mut self, silence: usize) -> Block {
+        let mut far = [0.0; crate::TICK_SAMPLES];
+        let wanted = (far.len() - silence).min(self.played.len());
+        far[silence..].iter_mut().zip(self.played.drain(..wanted)).for_each(|(to, from)| *to = from);
+        far
+    }
+
+    /// Sound of which nothing comes out.
+    fn pass_over(&mut self, heard: &[f32], lost: bool) {
+        let (blocks, rest) = heard.as_chunks::<{ crate::TICK_SAMPLES }>();
+        for block in blocks {
+            let far = self.next_played(0);
+            self.step(&mut block.clone(), &far, lost);
+        }
+        self.played.drain(..rest.len().min(self.played.len()));
+    }
+}
+
+fn engine() -> BlockProcessor {
+    BlockProcessor::new(&settings(), SAMPLE_RATE as usize, 1, 1)
 }
 
 impl Default for EchoCanceller {
@@ -123,28 +183,50 @@ impl Default for EchoCanceller {
 }
 
 impl Stage for EchoCanceller {
+    fn speaker_slipped(&mut self, slip: &Slip) {
+        if slip.anew || slip.put_in > Self::MOST {
+            self.begin_anew();
+        } else {
+            self.played.extend(std::iter::repeat_n(0.0, slip.put_in));
+        }
+        self.unplayed += slip.left_out;
+    }
+
+    fn microphone_slipped(&mut self, slip: &Slip) {
+        if slip.anew || slip.left_out + slip.passed_over.len() > Self::MOST {
+            self.begin_anew();
+        } else {
+            self.pass_over(&slip.passed_over, false);
+            self.pass_over(&vec![0.0; slip.left_out], true);
+        }
+        self.unheard += slip.put_in;
+    }
+
     fn render(&mut self, far: &Block) {
         self.rendered = true;
-        self.far.split(far);
-        while self.far.take(&mut self.block) {
-            self.engine.buffer_render(&self.block);
+        let unplayed = self.unplayed.min(far.len());
+        self.unplayed -= unplayed;
+        self.played.extend(&far[unplayed..]);
+        if self.played.len() > Self::MOST {
+            self.begin_anew();
         }
     }
 
     fn capture(&mut self, near: &mut Block) {
-        let saturated = near.iter().any(|sample| sample.abs() > 0.999);
-        self.near.split(near);
-        while self.near.take(&mut self.block) {
-            self.engine.process_capture(false, saturated, None, &mut self.block);
-            self.out.put(&self.block);
+        let unheard = self.unheard.min(near.len());
+        self.unheard -= unheard;
+        // While the microphone is silent for want of sound, the devices' time stands still.
+        if unheard < near.len() {
+            let far = self.next_played(unheard);
+            self.step(near, &far, false);
         }
-        self.out.join(near);
     }
 
     fn report(&self, stats: &mut ProcessStats) {
         if self.rendered {
             let own = self.engine.get_metrics();
-            stats.echo_delay_ms = u32::try_from(own.delay_ms).ok();
+            let waiting = self.played.len() as i32 / (SAMPLE_RATE as i32 / 1000);
+            stats.echo_delay_ms = u32::try_from(own.delay_ms + waiting).ok();
             stats.echo_return_loss = Some(own.echo_return_loss);
             stats.echo_return_loss_enhancement = Some(own.echo_return_loss_enhancement);
         }
