@@ -8,6 +8,9 @@
 /// What happened on the way since it was asked last, in samples at [`crate::SAMPLE_RATE`].
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Slip {
+    /// How much faster than the device's clock, as far as that is known, sound was taken from or given to it, as a
+    /// share: what a delay that is mended slowly changes by.
+    pub hurry: f64,
     /// Silence put in. By a speaker: played before what was written last. By a microphone: in what was read last, in
     /// place of its sound.
     pub put_in: usize,
@@ -18,11 +21,4 @@ pub struct Slip {
     pub passed_over: Vec<f32>,
     /// Another device, or the same anew: nothing that was known of the delay holds.
     pub anew: bool,
-}
-
-impl Slip {
-    /// Nothing happened.
-    pub fn is_none(&self) -> bool {
-        *self == Self::default()
-    }
 }

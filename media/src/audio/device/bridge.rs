@@ -31,17 +31,24 @@ const MARGIN_MEMORY: f64 = 120.0;
 /// No burst, however large, makes the target larger than this.
 const MAX_TARGET: f64 = 0.200;
 
-/// How fast the loop that steers the ratio is: its natural frequency, in rad/s.
-const SPEED: f64 = 0.12;
+/// How fast the loop that steers the ratio is: its natural frequency, in rad/s, while the clock of the device is being
+/// learnt and when it is known.
+const SPEED: (f64, f64) = (1.0, 0.12);
+
+/// In how many seconds it goes from the one to the other.
+const LEARNING: f64 = 12.0;
 
 /// The most the ratio gives way to mend the fill, beside the drift of the clocks.
 const MAX_MENDING: f64 = 0.0005;
+
+/// How fast the fill is led to where it is to be, in seconds a second: no ear hears it.
+const LEAD: f64 = 0.002;
 
 /// How long a device is only watched, in seconds: when it begins, and after sound ran out.
 const SETTLING: (f64, f64) = (1.0, 0.3);
 
 /// A fill that is off by more than this is set right at once, in seconds; by so much it may be off after settling.
-const OFF: (f64, f64) = (0.015, 0.0015);
+const OFF: (f64, f64) = (0.015, 0.0005);
 
 /// Length of one step, in seconds.
 const STEP: f64 = TICK_SAMPLES as f64 / SAMPLE_RATE as f64;
@@ -67,18 +74,25 @@ fn resampler(ratio: f64, fixed: FixedAsync) -> Option<Async<f32>> {
 struct Steering {
     /// How much faster than its nominal rate the device is to be read (or the slower it is to be fed).
     deviation: f64,
-    /// Frames to be dropped from the ring at once; if negative, silence to be put in.
-    excess: isize,
+    /// The part of it that mends the fill; the rest is the device's clock.
+    mending: f64,
+    /// Seconds of sound to be left out at once; if negative, of silence to be put in.
+    excess: f64,
 }
 
 /// Steers a ratio by a fill: a proportional-integral loop.
 struct Controller {
     /// Device frames per second.
     rate: f64,
-    /// What must be in the ring beside a burst, in seconds: the step that is taken out at once, if one is.
-    step: f64,
-    /// Mean fill in seconds.
+    /// The device gives bursts, and a step is taken out at once; else it takes bursts.
+    gives: bool,
+    /// Seconds since the device began.
+    age: f64,
+    /// Mean fill in seconds, and what it should be by now: the target, or on the way to it.
     mean: Option<f64>,
+    setpoint: f64,
+    /// The setpoint, averaged as the fill is.
+    mean_setpoint: f64,
     /// How much faster the device's clock is, as far as is known.
     drift: f64,
     /// Seconds until the fill is set right; then it is steered.
@@ -89,11 +103,14 @@ struct Controller {
 }
 
 impl Controller {
-    fn new(rate: u32, step: f64) -> Self {
+    fn new(rate: u32, gives: bool) -> Self {
         Self {
             rate: rate.into(),
-            step,
+            gives,
+            age: 0.0,
             mean: None,
+            setpoint: 0.0,
+            mean_setpoint: 0.0,
             drift: 0.0,
             settling: Some(SETTLING.0),
             margin: *MARGIN.start(),
@@ -101,9 +118,19 @@ impl Controller {
         }
     }
 
-    /// The mean fill to aim at. Between two bursts the fill swings by a burst, half of it to either side, and no burst is as regular as that.
+    /// The fill to aim at. Of the ring it is what lies in it between two bursts of the device, a burst and a step at most,
+    /// for a device that gives, and what is left after a burst for one that takes: as if it worked sample by sample.
     fn target(&self) -> f64 {
-        (0.6 * self.burst + self.step + self.margin).min(MAX_TARGET)
+        let needed = if self.gives { 1.1 * self.burst + STEP } else { 0.1 * self.burst };
+        (needed + self.margin).min(MAX_TARGET)
+    }
+
+    /// How much there is, given that `frames` wait in the ring, in seconds. A device works in bursts, and would go on
+    /// between them if it could: without that, the fill jumps by a burst whenever bursts and steps overtake each other.
+    fn fill(&self, frames: usize, shared: &Shared) -> f64 {
+        let since = shared.now_us().saturating_sub(shared.called_us.load(Relaxed)) as f64 / 1e6;
+        let since = since.min(1.5 * self.burst);
+        frames as f64 / self.rate + if self.gives { since } else { -since }
     }
 
     /// What is known of the fill is of no use any more.
@@ -129,32 +156,44 @@ impl Controller {
 
     /// What to do, given that `frames` wait in the ring.
     fn steer(&mut self, frames: usize, shared: &Shared) -> Steering {
-        let fill = frames as f64 / self.rate;
+        let fill = self.fill(frames, shared);
+        self.age += STEP;
+        let learning = (1.0 - self.age / LEARNING).max(0.0);
+        let speed = SPEED.1 + (SPEED.0 - SPEED.1) * learning;
         let before = self.mean.unwrap_or(fill);
         // Averaged ten times as fast as it is steered by, and faster while nothing is steered.
-        let share = if self.settling.is_some() { 0.1 } else { 10.0 * SPEED * STEP };
+        let share = if self.settling.is_some() { 0.1 } else { 10.0 * speed * STEP };
         let mean = before + (fill - before) * share;
         self.mean = Some(mean);
-        shared.fill_us.store((mean * 1e6) as u32, Relaxed);
-        let error = mean - self.target();
+        let counted = if self.gives { mean - 0.5 * self.burst } else { mean + 0.5 * self.burst };
+        shared.fill_us.store((counted.max(0.0) * 1e6) as u32, Relaxed);
+        let target = self.target();
         match &mut self.settling {
             Some(left) if *left > 0.0 => {
                 *left -= STEP;
-                return Steering { deviation: self.drift, excess: 0 };
+                return Steering { deviation: self.drift, mending: 0.0, excess: 0.0 };
             }
             Some(_) => {
                 self.settling = None;
-                if error.abs() > OFF.1 {
-                    self.mean = None;
-                    return Steering { deviation: self.drift, excess: (error * self.rate) as isize };
-                }
+                // A microphone's sound is left out by whole steps.
+                let whole = if self.gives { ((mean - target) / STEP).trunc() * STEP } else { mean - target };
+                let excess = if whole.abs() > OFF.1 { whole } else { 0.0 };
+                self.setpoint = mean - excess;
+                (self.mean, self.mean_setpoint) = (Some(self.setpoint), self.setpoint);
+                return Steering { deviation: self.drift, mending: 0.0, excess };
             }
-            None if error.abs() > OFF.0 => self.settle(SETTLING.1),
             None => {}
         }
-        self.drift = (self.drift + SPEED * SPEED * error * STEP).clamp(-MAX_DEVIATION, MAX_DEVIATION);
-        let mending = (1.4 * SPEED * error).clamp(-MAX_MENDING, MAX_MENDING);
-        Steering { deviation: (mending + self.drift).clamp(-MAX_DEVIATION, MAX_DEVIATION), excess: 0 }
+        let lead = (target - self.setpoint).clamp(-LEAD * STEP, LEAD * STEP);
+        self.setpoint += lead;
+        self.mean_setpoint += (self.setpoint - self.mean_setpoint) * share;
+        let error = mean - self.mean_setpoint;
+        if error.abs() > OFF.0 {
+            self.settle(SETTLING.1);
+        }
+        self.drift = (self.drift + speed * speed * error * STEP).clamp(-MAX_DEVIATION, MAX_DEVIATION);
+        let mending = (1.4 * speed * error).clamp(-MAX_MENDING, MAX_MENDING) - lead / STEP;
+        Steering { deviation: (mending + self.drift).clamp(-MAX_DEVIATION, MAX_DEVIATION), mending, excess: 0.0 }
     }
 
     fn frames(&self, seconds: f64) -> usize {
@@ -191,7 +230,7 @@ impl Inlet {
             ring,
             layout,
             shared,
-            controller: Controller::new(rate, STEP),
+            controller: Controller::new(rate, true),
             starting: true,
             bytes: Vec::new(),
             input: Vec::new(),
@@ -204,15 +243,16 @@ impl Inlet {
         })
     }
 
-    /// Fills `out`; false if some of it had to be silence.
+    /// Fills `out`; false if it had to be silence, of which there are whole ticks only: so an echo canceller can leave
+    /// them out.
     pub fn read(&mut self, out: &mut [f32]) -> bool {
         let dropped = self.shared.dropped.load(Relaxed);
         let lost = dropped - std::mem::replace(&mut self.dropped, dropped);
-        self.slip.left_out += self.samples(lost as f64);
+        self.slip.left_out += (lost as f64 / self.controller.rate * f64::from(SAMPLE_RATE)).round() as usize;
         let mut whole = true;
         while self.ready.len() < out.len() {
             if !self.convert() {
-                self.put_in(out.len() - self.ready.len());
+                self.put_in(1);
                 whole = false;
             }
         }
@@ -231,31 +271,33 @@ impl Inlet {
 
     /// Makes one tick of sound; false if the ring holds too little.
     fn convert(&mut self) -> bool {
-        let mut frames = self.waiting();
+        let frames = self.waiting();
         self.controller.observe(&self.shared);
         let target = self.controller.target();
-        let (wanted, most) = (self.controller.frames(target), self.controller.frames(2.0 * target + 0.040));
+        let excess = self.controller.fill(frames, &self.shared) - target;
         if self.starting {
-            if frames < wanted {
+            if excess < 0.0 {
                 return false;
             }
             self.starting = false;
             self.controller.mean = None;
             // What piled up before anybody listened is old.
-            frames -= self.pass_over(frames - wanted);
-        } else if frames > most {
-            frames -= self.pass_over(frames - wanted);
+            self.pass_over((excess / STEP) as usize);
+        } else if excess > target + 0.040 {
+            self.pass_over((excess / STEP) as usize);
             self.shared.overruns.fetch_add(1, Relaxed);
             self.controller.settle(SETTLING.1);
         }
-        let Steering { deviation, excess } = self.controller.steer(frames, &self.shared);
+        let Steering { deviation, mending, excess } = self.controller.steer(self.waiting(), &self.shared);
+        self.slip.hurry = mending;
         // Out of range it cannot be: it is clamped to half of what was announced.
         let _ = self.resampler.set_resample_ratio_relative(1.0 / (1.0 + deviation), true);
-        if excess > 0 {
-            self.pass_over(excess.cast_unsigned());
-        } else if excess < 0 {
+        let ticks = (excess / STEP) as isize;
+        if ticks > 0 {
+            self.pass_over(ticks.unsigned_abs());
+        } else if ticks < 0 {
             // Meanwhile the ring fills.
-            self.put_in(self.samples(excess.unsigned_abs() as f64));
+            self.put_in(ticks.unsigned_abs());
         }
         if self.ready.len() >= TICK_SAMPLES || self.produce() {
             return true;
@@ -290,26 +332,22 @@ impl Inlet {
         made > 0
     }
 
-    /// Lets so many frames go unheard by the call, and returns how many it were.
-    fn pass_over(&mut self, frames: usize) -> usize {
-        let samples = self.samples(frames as f64);
-        while self.ready.len() < samples && self.produce() {}
-        let passed = samples.min(self.ready.len());
-        // Silence that was put in was never heard by the device.
-        let silent = self.silent.min(passed);
-        self.silent -= silent;
-        self.slip.passed_over.extend(self.ready.drain(..passed).skip(silent));
-        frames
+    /// Lets so many ticks of sound go unheard by the call.
+    fn pass_over(&mut self, ticks: usize) {
+        for _ in 0..ticks {
+            if self.ready.len() < TICK_SAMPLES && !self.produce() {
+                return;
+            }
+            // Silence that was put in was never heard by the device.
+            let silent = self.silent.min(TICK_SAMPLES);
+            self.silent -= silent;
+            self.slip.passed_over.extend(self.ready.drain(..TICK_SAMPLES).skip(silent));
+        }
     }
 
-    fn put_in(&mut self, samples: usize) {
-        self.ready.resize(self.ready.len() + samples, 0.0);
-        self.silent += samples;
-    }
-
-    /// So many of the device's frames in samples of the call.
-    fn samples(&self, frames: f64) -> usize {
-        (frames / self.controller.rate * f64::from(SAMPLE_RATE)).round() as usize
+    fn put_in(&mut self, ticks: usize) {
+        self.ready.resize(self.ready.len() + ticks * TICK_SAMPLES, 0.0);
+        self.silent += ticks * TICK_SAMPLES;
     }
 }
 
@@ -345,7 +383,7 @@ impl Outlet {
             layout,
             underruns: shared.underruns.load(Relaxed),
             shared,
-            controller: Controller::new(rate, 0.0),
+            controller: Controller::new(rate, false),
             silence: None,
             part: 0.0,
             slip: Slip { anew: true, ..Slip::default() },
@@ -399,14 +437,15 @@ impl Outlet {
             self.output_silence(wanted - frames);
             self.controller.mean = None;
         }
-        let Steering { deviation, excess } = self.controller.steer(frames + self.bytes.len() / frame, &self.shared);
-        if excess < 0 {
-            self.output_silence(excess.unsigned_abs());
+        let Steering { deviation, mending, excess } = self.controller.steer(frames + self.bytes.len() / frame, &self.shared);
+        if excess < 0.0 {
+            self.output_silence(self.controller.frames(-excess));
         } else {
-            self.skip += excess.cast_unsigned();
+            self.skip += self.controller.frames(excess);
         }
         // As in `Inlet`.
         let _ = self.resampler.set_resample_ratio_relative(1.0 / (1.0 + deviation), true);
+        self.slip.hurry = mending;
         let made = run(&mut self.resampler, &self.input[..TICK_SAMPLES], &mut self.output);
         let skipped = self.skip.min(made);
         self.skip -= skipped;

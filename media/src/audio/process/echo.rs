@@ -5,7 +5,7 @@ use super::{Block, ProcessStats, Stage};
 use crate::{SAMPLE_RATE, audio::slip::Slip};
 use sonora::three_band_filter_bank::{NUM_BANDS, SPLIT_BAND_SIZE, ThreeBandFilterBank};
 use sonora_aec3::{block, block_processor::BlockProcessor, common::BLOCK_SIZE, config::EchoCanceller3Config};
-use std::collections::VecDeque;
+use std::{collections::VecDeque, f64::consts::PI, sync::LazyLock};
 
 /// The engine's full scale is that of 16-bit samples.
 const SCALE: f32 = 32_768.0;
@@ -14,6 +14,8 @@ const SCALE: f32 = 32_768.0;
 /// voice that stays whole while both speak (`docs/figures-echo.md`).
 fn settings() -> EchoCanceller3Config {
     let mut config = EchoCanceller3Config::default();
+    config.delay.hysteresis_limit_blocks = 3;
+    config.delay.detect_pre_echo = false;
     let filter = &mut config.filter;
     // A shorter filter learns a room sooner, and goes on learning faster; the suppressor takes the tail of the echo.
     filter.refined.length_blocks = 10;
@@ -87,6 +89,76 @@ impl Bands {
     }
 }
 
+/// What the speaker played, for whoever comes later and maybe at another pace.
+#[derive(Default)]
+struct Played {
+    /// The last [`Played::REACH`] samples that were taken, and all that were not.
+    samples: VecDeque<f32>,
+    taken: usize,
+    /// How far the next is from a whole sample, 0..1.
+    part: f64,
+}
+
+impl Played {
+    /// Of the interpolation, to either side.
+    const REACH: usize = 16;
+
+    fn len(&self) -> usize {
+        self.samples.len() - self.taken
+    }
+
+    fn extend(&mut self, samples: impl IntoIterator<Item = f32>) {
+        self.samples.extend(samples);
+    }
+
+    /// Fills `out`, `pace` samples for each of it; returns how many there were too few.
+    fn take(&mut self, out: &mut [f32], pace: f64) -> usize {
+        let mut missing = 0;
+        for sample in out {
+            if self.len() == 0 {
+                *sample = 0.0;
+                missing += 1;
+                continue;
+            }
+            *sample = if self.part == 0.0 { self.samples[self.taken] } else { self.between() };
+            self.part += pace;
+            let whole = self.part.floor();
+            self.part -= whole;
+            self.leave_out(whole as usize);
+        }
+        missing
+    }
+
+    /// The sound between two samples: a windowed sinc, out of a table.
+    fn between(&self) -> f32 {
+        const PHASES: usize = 256;
+        static TABLE: LazyLock<Vec<[f32; 2 * Played::REACH]>> = LazyLock::new(|| {
+            let tap = |phase: usize, n: usize| {
+                let x = n as f64 + 1.0 - Played::REACH as f64 - phase as f64 / PHASES as f64;
+                let sinc = if x == 0.0 { 1.0 } else { (PI * x).sin() / (PI * x) };
+                (sinc * (0.5 + 0.5 * (PI * x / (Played::REACH + 1) as f64).cos())) as f32
+            };
+            (0..=PHASES).map(|phase| std::array::from_fn(|n| tap(phase, n))).collect()
+        });
+        let place = self.part * PHASES as f64;
+        let (phase, share) = (place as usize, place.fract() as f32);
+        let taps = TABLE[phase].iter().zip(&TABLE[phase + 1]).map(|(a, b)| a + share * (b - a));
+        let first = self.taken as isize + 1 - Self::REACH as isize;
+        let sample = |n: usize| usize::try_from(first + n as isize).ok().and_then(|n| self.samples.get(n));
+        taps.enumerate().filter_map(|(n, tap)| Some(tap * sample(n)?)).sum()
+    }
+
+    /// Leaves out so many; returns how many there were too few.
+    fn leave_out(&mut self, samples: usize) -> usize {
+        let most = samples.min(self.len());
+        self.taken += most;
+        let old = self.taken.saturating_sub(Self::REACH);
+        self.samples.drain(..old);
+        self.taken -= old;
+        samples - most
+    }
+}
+
 /// Takes the echo of the speaker out of a microphone's sound, and lets both voices through when both speak. Holds the
 /// sound back by about 4 ms.
 ///
@@ -95,7 +167,13 @@ impl Bands {
 pub struct EchoCanceller {
     engine: BlockProcessor,
     /// What the speaker played (silence that it put in included) and that has not yet met the microphone's sound.
-    played: VecDeque<f32>,
+    played: Played,
+    /// Samples of silence that stood for what the speaker played: it had not told yet.
+    owed: usize,
+    /// Samples of silence that wait first.
+    lead: usize,
+    /// What the microphone and the speaker hurry by.
+    hurry: (f64, f64),
     /// Samples at the beginning of what is rendered next that were not played.
     unplayed: usize,
     /// Samples of what is captured next that the microphone did not hear.
@@ -116,11 +194,20 @@ impl EchoCanceller {
     /// the delay is of no use.
     const MOST: usize = SAMPLE_RATE as usize;
 
+    /// A device's echo is never sooner than this, in samples: so much may the microphone catch up with the speaker.
+    const LEAD: usize = SAMPLE_RATE as usize / 50;
+
+    /// When the speaker stood still for more than this, in samples, its delay is another afterwards.
+    const ASTRAY: usize = SAMPLE_RATE as usize / 50;
+
     /// One that knows nothing of the room yet.
     pub fn new() -> Self {
         Self {
             engine: engine(),
-            played: VecDeque::new(),
+            played: Played::default(),
+            owed: 0,
+            lead: 0,
+            hurry: (0.0, 0.0),
             unplayed: 0,
             unheard: 0,
             far: Bands::new(0),
@@ -134,7 +221,9 @@ impl EchoCanceller {
     /// A canceller that knows nothing lets less through than one that knows the wrong delay.
     fn begin_anew(&mut self) {
         self.engine = engine();
-        self.played.clear();
+        self.played = Played::default();
+        self.played.extend(std::iter::repeat_n(0.0, self.lead));
+        self.owed = 0;
     }
 
     /// One step of the devices' time; `lost`: nobody knows what the microphone heard, and there is nothing to learn.
@@ -153,11 +242,11 @@ impl EchoCanceller {
         self.out.join(near);
     }
 
-    /// The next that was played, after `silence` samples of silence. A speaker that stands still plays nothing.
+    /// The next that was played, after `silence` samples of silence.
     fn next_played(&mut self, silence: usize) -> Block {
         let mut far = [0.0; crate::TICK_SAMPLES];
-        let wanted = (far.len() - silence).min(self.played.len());
-        far[silence..].iter_mut().zip(self.played.drain(..wanted)).for_each(|(to, from)| *to = from);
+        let missing = self.played.take(&mut far[silence..], 1.0 + self.hurry.0 + self.hurry.1);
+        self.owed += missing;
         far
     }
 
@@ -168,7 +257,7 @@ impl EchoCanceller {
             let far = self.next_played(0);
             self.step(&mut block.clone(), &far, lost);
         }
-        self.played.drain(..rest.len().min(self.played.len()));
+        self.owed += self.played.leave_out(rest.len());
     }
 }
 
@@ -185,11 +274,15 @@ impl Default for EchoCanceller {
 impl Stage for EchoCanceller {
     fn speaker_slipped(&mut self, slip: &Slip) {
         if slip.anew || slip.put_in > Self::MOST {
+            self.lead = Self::LEAD;
             self.begin_anew();
         } else {
-            self.played.extend(std::iter::repeat_n(0.0, slip.put_in));
+            let paid = slip.put_in.min(self.owed);
+            self.owed -= paid;
+            self.played.extend(std::iter::repeat_n(0.0, slip.put_in - paid));
         }
         self.unplayed += slip.left_out;
+        self.hurry.1 = slip.hurry;
     }
 
     fn microphone_slipped(&mut self, slip: &Slip) {
@@ -200,13 +293,21 @@ impl Stage for EchoCanceller {
             self.pass_over(&vec![0.0; slip.left_out], true);
         }
         self.unheard += slip.put_in;
+        self.hurry.0 = slip.hurry;
     }
 
     fn render(&mut self, far: &Block) {
         self.rendered = true;
         let unplayed = self.unplayed.min(far.len());
         self.unplayed -= unplayed;
-        self.played.extend(&far[unplayed..]);
+        if unplayed < far.len() {
+            // What is owed now was no silence of the speaker's that it had not told yet: it stood still.
+            if self.owed > Self::ASTRAY {
+                self.begin_anew();
+            }
+            self.owed = 0;
+            self.played.extend(far[unplayed..].iter().copied());
+        }
         if self.played.len() > Self::MOST {
             self.begin_anew();
         }

@@ -111,16 +111,12 @@ impl Processor {
     /// Is told how what is rendered next lies on the speaker's time line. Without it a gap is a change of the room, which
     /// takes about a second to be learnt.
     pub fn speaker_slipped(&mut self, slip: &Slip) {
-        if !slip.is_none() {
-            self.stages.iter_mut().for_each(|stage| stage.speaker_slipped(slip));
-        }
+        self.stages.iter_mut().for_each(|stage| stage.speaker_slipped(slip));
     }
 
     /// Is told how what is captured next lies on the microphone's time line.
     pub fn microphone_slipped(&mut self, slip: &Slip) {
-        if !slip.is_none() {
-            self.stages.iter_mut().for_each(|stage| stage.microphone_slipped(slip));
-        }
+        self.stages.iter_mut().for_each(|stage| stage.microphone_slipped(slip));
     }
 
     /// Works on what the microphone heard. What comes out is finite and within -1.0..=1.0, whatever went in.

@@ -81,14 +81,17 @@ impl World {
     }
 
     /// All bursts that are due.
-    fn devices(&mut self, now: f64) {
+    fn devices(&mut self, now: f64, late: bool) {
+        let tell = |shared: &Shared, ms: f64| shared.virtual_us.store((ms * 1000.0) as u64, Relaxed);
         while (self.echo.len() as f64) <= now * self.rates.0 - self.behind {
+            tell(&self.speaker, if late { now } else { (self.echo.len() as f64 + self.behind) / self.rates.0 });
             self.play(false);
         }
         while ((self.heard_frames + BURST) as f64) <= now * self.rates.1 {
             let at = |frame: usize| self.at(frame as f64 * self.rates.0 / self.rates.1 - self.behind);
             let heard: Vec<f32> = (self.heard_frames..self.heard_frames + BURST).map(at).collect();
             self.heard_frames += BURST;
+            tell(&self.microphone, if late { now } else { self.heard_frames as f64 / self.rates.1 });
             let mut bytes = Vec::new();
             LAYOUT.encode(&heard, &mut bytes);
             deliver(&mut self.microphone_ring, &bytes, LAYOUT.frame_bytes(), &self.microphone);
@@ -140,7 +143,7 @@ fn call(ppm: (f64, f64), seconds: usize, gaps: &[Gap]) -> Heard {
     let mut processor = Processor::new(&ECHO);
     let voice = voice(seconds + 1);
     let mut heard = Heard { microphone: Vec::new(), out: Vec::new(), gaps: 0 };
-    let (mut tick, mut next) = (0, 0);
+    let (mut tick, mut next, mut late) = (0, 0, false);
     for now in 0..seconds * 1000 {
         let within = |from: usize, length: usize| (from..from + length).contains(&now);
         let stands = |which: fn(&Gap) -> Option<(usize, usize)>| {
@@ -148,33 +151,25 @@ fn call(ppm: (f64, f64), seconds: usize, gaps: &[Gap]) -> Heard {
         };
         for gap in gaps {
             match *gap {
-                Gap::Untold(from, length) if from == now => (0..length / 10).for_each(|_| {
-                    world.play(true);
-                    // The speaker's time runs on.
-                }),
+                Gap::Untold(from, length) if from == now => (0..length / 10).for_each(|_| world.play(true)),
                 Gap::Speaker(from, length) if within(from, length) => world.behind += world.rates.0,
                 _ => {}
             }
         }
-        if gaps.iter().any(|gap| matches!(*gap, Gap::Untold(from, _) if from == now)) {
-            // What was silence is heard now; what follows comes later.
-            let silent: usize = gaps
-                .iter()
-                .map(|gap| match *gap {
-                    Gap::Untold(from, length) if from == now => length / 10 * BURST,
-                    _ => 0,
-                })
-                .sum();
-            world.behind -= 0.0 * silent as f64;
-        }
         if !stands(|gap| if let Gap::Server(from, length) = *gap { Some((from, length)) } else { None }) {
-            world.devices(now as f64);
+            world.devices(now as f64, late);
+            late = false;
+        } else {
+            late = true;
         }
         if stands(|gap| if let Gap::Call(from, length) = *gap { Some((from, length)) } else { None }) {
             continue;
         }
         if now > next + 500 {
             next = now;
+        }
+        for shared in [&world.speaker, &world.microphone] {
+            shared.virtual_us.store(now as u64 * 1000, Relaxed);
         }
         while next <= now {
             let mut block = [0.0; TICK_SAMPLES];
@@ -187,6 +182,10 @@ fn call(ppm: (f64, f64), seconds: usize, gaps: &[Gap]) -> Heard {
             world.outlet.write(far);
             processor.speaker_slipped(&world.outlet.take_slip());
             processor.render(far);
+            if std::env::var_os("TRACE").is_some() && tick % 25 == 0 {
+                let show = |c: &Controller| format!("mean {:?} target {:.5} drift {:.1} ppm", c.mean, c.target(), c.drift * 1e6);
+                println!("{now} in {} | out {} | {:?}", show(&world.inlet.controller), show(&world.outlet.controller), processor.stats());
+            }
             tick += 1;
             next += 10;
         }
