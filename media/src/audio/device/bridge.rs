@@ -50,6 +50,9 @@ const SETTLING: (f64, f64) = (1.0, 0.3);
 /// A fill that is off by more than this is set right at once, in seconds; by so much it may be off after settling.
 const OFF: (f64, f64) = (0.015, 0.0005);
 
+/// A fill that is off by more than this is so for another reason than the device's clock, in seconds.
+const LATE: f64 = 0.0005;
+
 /// Length of one step, in seconds.
 const STEP: f64 = TICK_SAMPLES as f64 / SAMPLE_RATE as f64;
 
@@ -191,7 +194,9 @@ impl Controller {
         if error.abs() > OFF.0 {
             self.settle(SETTLING.1);
         }
-        self.drift = (self.drift + speed * speed * error * STEP).clamp(-MAX_DEVIATION, MAX_DEVIATION);
+        // A device that is late says nothing about its clock.
+        let believed = error.clamp(-LATE, LATE);
+        self.drift = (self.drift + speed * speed * believed * STEP).clamp(-MAX_DEVIATION, MAX_DEVIATION);
         let mending = (1.4 * speed * error).clamp(-MAX_MENDING, MAX_MENDING) - lead / STEP;
         Steering { deviation: (mending + self.drift).clamp(-MAX_DEVIATION, MAX_DEVIATION), mending, excess: 0.0 }
     }
@@ -449,7 +454,7 @@ impl Outlet {
         let made = run(&mut self.resampler, &self.input[..TICK_SAMPLES], &mut self.output);
         let skipped = self.skip.min(made);
         self.skip -= skipped;
-        self.slip.left_out += (skipped as f64 / self.controller.rate * f64::from(SAMPLE_RATE)).round() as usize;
+        self.slip.left_out += (skipped * TICK_SAMPLES).checked_div(made).unwrap_or(0);
         self.layout.encode(&self.output[skipped..made], &mut self.bytes);
         // It fits: the ring holds more than `most` and a tick.
         let _ = self.ring.push_entire_slice(&self.bytes);

@@ -182,10 +182,6 @@ fn call(ppm: (f64, f64), seconds: usize, gaps: &[Gap]) -> Heard {
             world.outlet.write(far);
             processor.speaker_slipped(&world.outlet.take_slip());
             processor.render(far);
-            if std::env::var_os("TRACE").is_some() && tick % 25 == 0 {
-                let show = |c: &Controller| format!("mean {:?} target {:.5} drift {:.1} ppm", c.mean, c.target(), c.drift * 1e6);
-                println!("{now} in {} | out {} | {:?}", show(&world.inlet.controller), show(&world.outlet.controller), processor.stats());
-            }
             tick += 1;
             next += 10;
         }
@@ -202,26 +198,59 @@ fn show(name: &str, heard: &Heard) {
 }
 
 #[test]
-fn devices_whose_clocks_differ_leave_no_echo() {
-    for ppm in [(0.0, 0.0), (200.0, 200.0), (200.0, -200.0), (-200.0, 200.0)] {
-        let heard = call(ppm, 30, &[]);
-        show(&format!("{ppm:?}"), &heard);
+fn devices_of_one_clock_leave_no_echo_whatever_the_call_s_clock_is() {
+    for ppm in [0.0, 200.0, -200.0] {
+        let heard = call((ppm, ppm), 12, &[]);
+        show(&format!("both {ppm} ppm"), &heard);
+        assert_eq!(heard.gaps, 0);
+        assert!(heard.removed(2.0, 12.0) >= 35.0);
     }
 }
 
 #[test]
-fn a_gap_on_this_side_of_the_devices_leaves_no_echo() {
-    for gap in [
-        Gap::Call(6_000, 150),
-        Gap::Call(6_000, 450),
-        Gap::Call(6_000, 900),
-        Gap::Server(6_000, 60),
-        Gap::Server(6_000, 250),
-        Gap::Server(6_000, 900),
-        Gap::Speaker(6_000, 400),
-        Gap::Untold(6_000, 50),
-    ] {
-        let heard = call((50.0, 20.0), 12, &[gap]);
+fn devices_whose_clocks_differ_leave_no_echo_once_that_is_learnt() {
+    for ppm in [(200.0, -200.0), (-200.0, 200.0)] {
+        let heard = call(ppm, 20, &[]);
+        show(&format!("{ppm:?} ppm"), &heard);
+        assert_eq!(heard.gaps, 0);
+        assert!(heard.removed(10.0, 20.0) >= 35.0);
+    }
+}
+
+#[test]
+fn a_gap_that_is_counted_changes_nothing_for_the_canceller() {
+    let gaps = [Gap::Call(6_000, 150), Gap::Call(6_000, 450), Gap::Call(6_000, 900)];
+    for gap in gaps.into_iter().chain([60, 250, 900].map(|length| Gap::Server(6_000, length))) {
+        let heard = call((50.0, 50.0), 12, &[gap]);
         show(&format!("{gap:?}"), &heard);
+        assert!(heard.gaps > 0, "{gap:?} is no gap");
+        // From the gap on, the second in which it is included.
+        assert!(heard.removed(6.0, 12.0) >= 30.0, "{gap:?}");
+        assert!(heard.removed(7.0, 12.0) >= 35.0, "{gap:?}");
+    }
+}
+
+#[test]
+fn many_gaps_are_got_over_one_by_one() {
+    let gaps: Vec<_> = (0..8)
+        .map(|n| match n % 2 {
+            0 => Gap::Server(4_000 + n * 1_700, 40 + 30 * n),
+            _ => Gap::Call(4_000 + n * 1_700, 60 + 40 * n),
+        })
+        .collect();
+    let heard = call((20.0, 20.0), 22, &gaps);
+    show("eight gaps in twelve seconds", &heard);
+    assert!(heard.gaps >= 8);
+    // The gaps themselves included, which are up to a quarter of all.
+    assert!(heard.removed(4.0, 17.0) >= 20.0);
+    assert!(heard.removed(18.0, 22.0) >= 35.0);
+}
+
+#[test]
+fn a_gap_that_nobody_tells_of_is_found_out() {
+    for gap in [Gap::Speaker(6_000, 400), Gap::Untold(6_000, 50)] {
+        let heard = call((50.0, 50.0), 14, &[gap]);
+        show(&format!("{gap:?}"), &heard);
+        assert!(heard.removed(10.0, 14.0) >= 35.0, "{gap:?}");
     }
 }
