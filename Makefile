@@ -3,7 +3,7 @@
 CARGO ?= cargo
 DEMO_OUT ?= demo-out
 
-.PHONY: demo test lint bench-setup bench-sound deps build help
+.PHONY: demo test lint bench-setup bench-sound bench-echo bench-latency deps build help
 
 help: ## What can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -34,3 +34,11 @@ bench-setup: deps ## 20 calls on loopback: setup times, CPU, memory
 
 bench-sound: deps ## The sound over bad networks, scored, in virtual time: about 5 minutes
 	@scripts/bench-sound
+
+bench-echo: deps ## Echo, noise and gain in made-up rooms, scored, in virtual time: about 3 minutes
+	@scripts/bench-echo
+
+bench-latency: deps ## Mouth to ear through virtual devices (PulseAudio), in real time
+	@$(CARGO) build --release --quiet
+	@$(CARGO) build --release --quiet --example loopback
+	@python3 scripts/bench_latency.py

@@ -255,17 +255,19 @@ impl Inlet {
         let lost = dropped - std::mem::replace(&mut self.dropped, dropped);
         self.slip.left_out += (lost as f64 / self.controller.rate * f64::from(SAMPLE_RATE)).round() as usize;
         let mut whole = true;
-        while self.ready.len() < out.len() {
-            if !self.convert() {
-                self.put_in(1);
-                whole = false;
+        for part in out.chunks_mut(TICK_SAMPLES) {
+            while self.ready.len() < part.len() {
+                if !self.convert() {
+                    self.put_in(1);
+                    whole = false;
+                }
             }
+            part.copy_from_slice(&self.ready[..part.len()]);
+            self.ready.drain(..part.len());
+            let silent = self.silent.min(part.len());
+            self.silent -= silent;
+            self.slip.put_in += silent;
         }
-        out.copy_from_slice(&self.ready[..out.len()]);
-        self.ready.drain(..out.len());
-        let silent = self.silent.min(out.len());
-        self.silent -= silent;
-        self.slip.put_in += silent;
         whole
     }
 

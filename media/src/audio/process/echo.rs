@@ -4,44 +4,79 @@
 use super::{Block, ProcessStats, Stage};
 use crate::{SAMPLE_RATE, audio::slip::Slip};
 use sonora::three_band_filter_bank::{NUM_BANDS, SPLIT_BAND_SIZE, ThreeBandFilterBank};
-use sonora_aec3::{block, block_processor::BlockProcessor, common::BLOCK_SIZE, config::EchoCanceller3Config};
+use sonora_aec3::{block, block_processor::BlockProcessor, common::BLOCK_SIZE, config, config::EchoCanceller3Config};
 use std::{collections::VecDeque, f64::consts::PI, sync::LazyLock};
 
 /// The engine's full scale is that of 16-bit samples.
 const SCALE: f32 = 32_768.0;
 
-/// What differs from the engine's defaults: found by a search over the rooms of the echo lab for much echo gone and a
-/// voice that stays whole while both speak (`docs/figures-echo.md`).
+/// What differs from the engine's defaults: found by a search over voices and rooms for much echo gone and a voice that
+/// stays whole while both speak (`docs/figures-echo.md`).
 fn settings() -> EchoCanceller3Config {
     let mut config = EchoCanceller3Config::default();
+    // A new delay makes the engine learn anew: only one that is far enough off is worth it.
     config.delay.hysteresis_limit_blocks = 3;
     config.delay.detect_pre_echo = false;
-    let filter = &mut config.filter;
-    // A shorter filter learns a room sooner, and goes on learning faster; the suppressor takes the tail of the echo.
-    filter.refined.length_blocks = 10;
-    filter.coarse.length_blocks = 10;
-    filter.refined_initial.length_blocks = 9;
-    filter.coarse_initial.length_blocks = 9;
-    filter.refined.leakage_converged = 0.005;
-    filter.refined.error_floor = 0.01;
-    filter.initial_state_seconds = 0.5;
-    // The room is heard for a shorter time than the engine thinks.
-    config.ep_strength.default_len = 0.3;
-    config.ep_strength.nearend_len = 0.3;
+    set_filter(&mut config.filter);
     // How much the filter may be trusted to have taken out.
-    config.erle.max_l = 20.0;
-    let suppressor = &mut config.suppressor;
-    // While this side speaks: less is taken for echo, and for longer.
-    suppressor.nearend_tuning.mask_lf.enr_suppress = 12.0;
-    suppressor.nearend_tuning.mask_hf.enr_transparent = 1.0;
-    suppressor.nearend_tuning.mask_hf.enr_suppress = 3.0;
-    let detection = &mut suppressor.dominant_nearend_detection;
-    detection.hold_duration = 100;
-    detection.trigger_threshold = 8;
-    detection.snr_threshold = 10.0;
-    detection.enr_exit_threshold = 30.0;
-    detection.use_unbounded_echo_spectrum = false;
+    config.erle.max_l = 19.0;
+    config.erle.max_h = 2.66;
+    config.erle.onset_detection = false;
+    // For how long the room is heard.
+    config.ep_strength.default_len = 0.64;
+    config.ep_strength.nearend_len = 0.4;
+    config.ep_strength.use_conservative_tail_frequency_response = false;
+    config.echo_audibility.floor_power = 66.0;
+    set_suppressor(&mut config.suppressor);
     config
+}
+
+fn set_filter(filter: &mut config::Filter) {
+    // The second filter learns fast, which in double talk means the wrong thing: it is a yardstick and never heard. Of
+    // all settings this one keeps most of a voice.
+    filter.enable_coarse_filter_output_usage = false;
+    filter.coarse.rate = 0.51;
+    filter.coarse_reset_hangover_blocks = 4;
+    // A shorter filter learns a room sooner, and goes on learning faster; the suppressor takes the tail of the echo.
+    filter.refined.length_blocks = 11;
+    filter.coarse.length_blocks = 9;
+    filter.refined_initial.length_blocks = 9;
+    filter.coarse_initial.length_blocks = 8;
+    filter.refined.leakage_converged = 0.001_2;
+    filter.refined.leakage_diverged = 0.005_5;
+    filter.refined.error_floor = 0.026;
+    filter.refined.error_ceil = 1.75;
+    filter.initial_state_seconds = 0.5;
+}
+
+fn set_suppressor(suppressor: &mut config::Suppressor) {
+    suppressor.nearend_average_blocks = 3;
+    suppressor.last_lf_band = 2;
+    suppressor.first_hf_band = 5;
+    suppressor.last_lf_smoothing_band = 4;
+    suppressor.high_frequency_suppression.limiting_gain_band = 14;
+    let normal = &mut suppressor.normal_tuning;
+    normal.mask_lf.enr_transparent = 0.13;
+    normal.mask_lf.enr_suppress = 0.45;
+    normal.mask_hf.enr_transparent = 0.06;
+    normal.mask_hf.enr_suppress = 0.117;
+    normal.max_inc_factor = 1.75;
+    normal.max_dec_factor_lf = 0.26;
+    // While this side speaks: less is taken for echo, and for longer.
+    let near = &mut suppressor.nearend_tuning;
+    near.mask_lf.enr_transparent = 1.17;
+    near.mask_lf.enr_suppress = 14.5;
+    near.mask_hf.enr_transparent = 0.87;
+    near.mask_hf.enr_suppress = 2.1;
+    near.max_inc_factor = 3.0;
+    near.max_dec_factor_lf = 0.57;
+    let detection = &mut suppressor.dominant_nearend_detection;
+    detection.enr_threshold = 0.23;
+    detection.enr_exit_threshold = 62.0;
+    detection.snr_threshold = 6.1;
+    detection.hold_duration = 267;
+    detection.trigger_threshold = 7;
+    detection.use_unbounded_echo_spectrum = false;
 }
 
 /// 10 ms blocks at 48 kHz cut into three bands of 4 ms blocks, which is what the engine works on, and back.
@@ -226,7 +261,8 @@ impl EchoCanceller {
         self.owed = 0;
     }
 
-    /// One step of the devices' time; `lost`: nobody knows what the microphone heard, and there is nothing to learn.
+    /// One step of the devices' time; `lost`: nobody knows what was heard or what was played, and there is nothing to
+    /// learn.
     fn step(&mut self, near: &mut Block, far: &Block, lost: bool) {
         self.far.split(far);
         while self.far.take(&mut self.block) {
@@ -242,20 +278,20 @@ impl EchoCanceller {
         self.out.join(near);
     }
 
-    /// The next that was played, after `silence` samples of silence.
-    fn next_played(&mut self, silence: usize) -> Block {
+    /// The next that was played, after `silence` samples of silence, and whether all of it is known.
+    fn next_played(&mut self, silence: usize) -> (Block, bool) {
         let mut far = [0.0; crate::TICK_SAMPLES];
         let missing = self.played.take(&mut far[silence..], 1.0 + self.hurry.0 + self.hurry.1);
         self.owed += missing;
-        far
+        (far, missing == 0)
     }
 
     /// Sound of which nothing comes out.
     fn pass_over(&mut self, heard: &[f32], lost: bool) {
         let (blocks, rest) = heard.as_chunks::<{ crate::TICK_SAMPLES }>();
         for block in blocks {
-            let far = self.next_played(0);
-            self.step(&mut block.clone(), &far, lost);
+            let (far, known) = self.next_played(0);
+            self.step(&mut block.clone(), &far, lost || !known);
         }
         self.owed += self.played.leave_out(rest.len());
     }
@@ -318,8 +354,8 @@ impl Stage for EchoCanceller {
         self.unheard -= unheard;
         // While the microphone is silent for want of sound, the devices' time stands still.
         if unheard < near.len() {
-            let far = self.next_played(unheard);
-            self.step(near, &far, false);
+            let (far, known) = self.next_played(unheard);
+            self.step(near, &far, self.rendered && !known);
         }
     }
 
