@@ -10,6 +10,9 @@ use std::{collections::VecDeque, f64::consts::PI, sync::LazyLock};
 /// The engine's full scale is that of 16-bit samples.
 const SCALE: f32 = 32_768.0;
 
+/// How long one of the engine's blocks is, in milliseconds.
+const BLOCK_MS: u32 = 4;
+
 /// What differs from the engine's defaults: found by a search over voices and rooms for much echo gone and a voice that
 /// stays whole while both speak (`docs/figures-echo.md`).
 fn settings() -> EchoCanceller3Config {
@@ -142,6 +145,11 @@ impl Played {
         self.samples.len() - self.taken
     }
 
+    /// Puts silence before all that was not taken.
+    fn extend_front(&mut self, samples: usize) {
+        (0..samples).for_each(|_| self.samples.insert(self.taken, 0.0));
+    }
+
     fn extend(&mut self, samples: impl IntoIterator<Item = f32>) {
         self.samples.extend(samples);
     }
@@ -213,6 +221,10 @@ pub struct EchoCanceller {
     unplayed: usize,
     /// Samples of what is captured next that the microphone did not hear.
     unheard: usize,
+    /// As the engine has it.
+    delay_ms: i32,
+    /// It was moved away from the edge between two blocks.
+    off_edge: bool,
     far: Bands,
     near: Bands,
     out: Bands,
@@ -245,6 +257,8 @@ impl EchoCanceller {
             hurry: (0.0, 0.0),
             unplayed: 0,
             unheard: 0,
+            delay_ms: 0,
+            off_edge: false,
             far: Bands::new(0),
             near: Bands::new(0),
             out: Bands::new(Self::AHEAD),
@@ -259,6 +273,7 @@ impl EchoCanceller {
         self.played = Played::default();
         self.played.extend(std::iter::repeat_n(0.0, self.lead));
         self.owed = 0;
+        self.off_edge = false;
     }
 
     /// One step of the devices' time; `lost`: nobody knows what was heard or what was played, and there is nothing to
@@ -276,6 +291,18 @@ impl EchoCanceller {
             self.out.put(&self.block);
         }
         self.out.join(near);
+        self.leave_edge();
+    }
+
+    /// A delay that is found to be one block more or less, and nothing else, lies at the edge between two: each time the
+    /// engine takes the other, it begins to learn anew. Half a block away it stays in one.
+    fn leave_edge(&mut self) {
+        let delay = self.engine.get_metrics().delay_ms;
+        let before = std::mem::replace(&mut self.delay_ms, delay);
+        if delay.abs_diff(before) == BLOCK_MS && !self.off_edge {
+            self.off_edge = true;
+            self.played.extend_front(BLOCK_SIZE * 3 / 2);
+        }
     }
 
     /// The next that was played, after `silence` samples of silence, and whether all of it is known.
