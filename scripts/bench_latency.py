@@ -9,7 +9,6 @@ usage: bench_latency.py [--calls N]
 """
 
 import argparse
-import json
 import os
 import shutil
 import statistics
@@ -113,11 +112,10 @@ set-default-source vmic
         while not (work / "socket").exists():
             time.sleep(0.05)
         simulator = subprocess.Popen(
-            [str(TARGET / "chatphone"), "simulate", "--json"], env=env, stdout=subprocess.PIPE, text=True,
-            stderr=subprocess.DEVNULL,
+            [str(TARGET / "chatphone"), "simulate", "--listen", "127.0.0.1:0", "--agent", "echo"], env=env,
+            stdout=subprocess.PIPE, text=True, stderr=subprocess.DEVNULL,
         )
-        ready = json.loads(simulator.stdout.readline())
-        url = ready.get("url") or ready.get("base_url")
+        url = simulator.stdout.readline().split()[-1]
         seconds = str(CLICKS + 9)
         ways = {
             "with itself": [str(TARGET / "examples" / "loopback"), seconds],

@@ -20,6 +20,7 @@ fn settings() -> EchoCanceller3Config {
     // A new delay makes the engine learn anew: only one that is far enough off is worth it.
     config.delay.hysteresis_limit_blocks = 3;
     config.delay.detect_pre_echo = false;
+    config.delay.delay_headroom_samples = 16;
     set_filter(&mut config.filter);
     // How much the filter may be trusted to have taken out.
     config.erle.max_l = 19.0;
@@ -41,10 +42,10 @@ fn set_filter(filter: &mut config::Filter) {
     filter.coarse.rate = 0.51;
     filter.coarse_reset_hangover_blocks = 4;
     // A shorter filter learns a room sooner, and goes on learning faster; the suppressor takes the tail of the echo.
-    filter.refined.length_blocks = 11;
-    filter.coarse.length_blocks = 9;
-    filter.refined_initial.length_blocks = 9;
-    filter.coarse_initial.length_blocks = 8;
+    filter.refined.length_blocks = 8;
+    filter.coarse.length_blocks = 8;
+    filter.refined_initial.length_blocks = 7;
+    filter.coarse_initial.length_blocks = 7;
     filter.refined.leakage_converged = 0.001_2;
     filter.refined.leakage_diverged = 0.005_5;
     filter.refined.error_floor = 0.026;

@@ -45,7 +45,7 @@ fn devices_whose_clocks_differ_leave_no_echo_once_that_is_learnt() {
         let heard = call(ppm, 20, &[]);
         show(&format!("{ppm:?} ppm"), &heard);
         assert_eq!(heard.gaps, 0);
-        assert!(heard.removed(10, 20) >= 35.0);
+        assert!(heard.removed(3, 20) >= 35.0);
     }
 }
 
@@ -73,8 +73,9 @@ fn many_gaps_are_got_over_one_by_one() {
     let heard = call((20.0, 20.0), 22, &gaps);
     show("eight gaps in twelve seconds", &heard);
     assert!(heard.gaps >= 8);
-    // The gaps themselves included, which are up to a quarter of all.
-    assert!(heard.removed(4, 17) >= 20.0);
+    // A second without a gap is one without an echo.
+    let good = (4..22).filter(|&n| heard.removed(n, n + 1) >= 35.0).count();
+    assert!(good >= 12, "{good} of 18 seconds");
     assert!(heard.removed(18, 22) >= 35.0);
 }
 
