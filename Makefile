@@ -38,7 +38,8 @@ bench-sound: deps ## The sound over bad networks, scored, in virtual time: about
 bench-echo: deps ## Echo, noise and gain in made-up rooms, scored, in virtual time: about 3 minutes
 	@scripts/bench-echo
 
-bench-latency: deps ## Mouth to ear through virtual devices (PulseAudio), in real time
+bench-latency: ## Mouth to ear through virtual devices (PulseAudio), in real time
+	@scripts/install-deps test
 	@$(CARGO) build --release --quiet
 	@$(CARGO) build --release --quiet --example loopback
 	@python3 scripts/bench_latency.py

@@ -118,7 +118,8 @@ pub(super) fn measure(microphone: Option<&mut Microphone>, speaker: Option<&mut 
     let (has_microphone, has_speaker) = (microphone.is_some(), speaker.is_some());
     let mut measured =
         Measured { is_monitor: microphone.as_ref().is_some_and(|m| is_monitor(&m.describe())), ..Measured::default() };
-    let mut bench = Bench { microphone, speaker, watch: MicrophoneWatch::default(), next: Instant::now(), slips: Vec::new() };
+    let mut bench =
+        Bench { microphone, speaker, watch: MicrophoneWatch::default(), next: Instant::now(), slips: Vec::new() };
     let began = bench.begin(&monitors);
     // A speaker that does not begin is seen below.
     measured.microphone_missing = has_microphone && !began && monitors[0].stats().callbacks == 0;

@@ -444,7 +444,8 @@ impl Outlet {
             self.output_silence(wanted - frames);
             self.controller.mean = None;
         }
-        let Steering { deviation, mending, excess } = self.controller.steer(frames + self.bytes.len() / frame, &self.shared);
+        let Steering { deviation, mending, excess } =
+            self.controller.steer(frames + self.bytes.len() / frame, &self.shared);
         if excess < 0.0 {
             self.output_silence(self.controller.frames(-excess));
         } else {

@@ -43,8 +43,10 @@ pub enum Gap {
 impl Gap {
     /// Whether it is of this kind and lasts at `now`.
     fn lasts(self, now: usize) -> bool {
-        let (Self::Call(from, length) | Self::Server(from, length) | Self::Speaker(from, length) | Self::Untold(from, length)) =
-            self;
+        let (Self::Call(from, length)
+        | Self::Server(from, length)
+        | Self::Speaker(from, length)
+        | Self::Untold(from, length)) = self;
         (from..from + length).contains(&now)
     }
 }
