@@ -3,7 +3,7 @@
 CARGO ?= cargo
 DEMO_OUT ?= demo-out
 
-.PHONY: demo test lint deps build help bench-setup bench-sound bench-browser bench-chaos
+.PHONY: demo test lint deps build help bench-setup bench-sound bench-echo bench-latency bench-browser bench-chaos
 
 help: ## What can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -34,6 +34,15 @@ bench-setup: deps ## 20 calls on loopback: setup times, CPU, memory
 
 bench-sound: deps ## The sound over bad networks, scored, in virtual time: about 5 minutes
 	@scripts/bench-sound
+
+bench-echo: deps ## Echo, noise and gain in made-up rooms, scored, in virtual time: about 3 minutes
+	@scripts/bench-echo
+
+bench-latency: ## Mouth to ear through virtual devices (PulseAudio), in real time
+	@scripts/install-deps test
+	@$(CARGO) build --release --quiet
+	@$(CARGO) build --release --quiet --example loopback
+	@python3 scripts/bench_latency.py
 
 bench-browser: ## Sound and setup time beside headless Chromium's, in real time: about 15 minutes
 	@scripts/install-deps test

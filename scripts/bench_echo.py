@@ -25,11 +25,23 @@ def score(reference, heard):
         return None
 
 
+def dnsmos(heard):
+    try:
+        from speechmos import dnsmos as judge
+
+        return float(judge.run(np.clip(heard, -1, 1), sr=16000)["ovrl_mos"])
+    except ImportError:
+        return None
+
+
 folder = Path(sys.argv[1])
 for line in sys.stdin:
     row = json.loads(line)
     if row["kind"] == "speech":
         reference = read(folder / f"{row['name']}.ref.wav")
         for side in ("in", "out"):
-            row[f"pesq_{side}"] = score(reference, read(folder / f"{row['name']}.{side}.wav"))
+            heard = read(folder / f"{row['name']}.{side}.wav")
+            row[f"pesq_{side}"] = score(reference, heard)
+            if not row["name"].startswith("both"):
+                row[f"dnsmos_{side}"] = dnsmos(heard)
     print(json.dumps(row), flush=True)

@@ -211,7 +211,7 @@ async fn a_far_end_that_does_not_trickle_connects() {
     let (b, mut b_events) = AudioPeer::new(config(&CodecKind::ALL)).await.unwrap();
     let mut offer = a.create_offer().await.unwrap();
     loop {
-        match a_events.recv().await.unwrap() {
+        match timeout(Duration::from_secs(10), a_events.recv()).await.expect("gathered within 10 s").unwrap() {
             PeerEvent::LocalCandidate(candidate) => offer.push_str(&format!("a={}\r\n", candidate.candidate)),
             PeerEvent::GatheringComplete => break,
             _ => {}
@@ -268,6 +268,25 @@ async fn the_codec_may_change_in_a_running_call() {
     assert_eq!(heard.await.expect("a packet within 10 s"), 0);
 }
 
+/// A far end that holds the call (RFC 3264, 8.4) and takes it up again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_was_held_goes_both_ways_again() {
+    let ((a, _a_events), (b, _b_events)) = pair(&[CodecKind::Opus], &[CodecKind::Opus]).await;
+    for (offered, answered, takes) in [
+        ("sendonly", "recvonly", false),
+        ("sendrecv", "sendrecv", true),
+        ("inactive", "inactive", false),
+        ("sendrecv", "sendrecv", true),
+    ] {
+        let offer = a.create_offer().await.unwrap().replace("a=sendrecv", &format!("a={offered}"));
+        let answer = b.accept_offer(&offer).await.unwrap();
+        assert!(answer.contains(&format!("a={answered}\r\n")), "{offered}: {answer}");
+        a.accept_answer(&answer).await.unwrap();
+        assert_eq!(b.negotiated_codecs().await.takes_media(), takes, "{offered}");
+    }
+    assert!(a.negotiated_codecs().await.takes_media());
+}
+
 async fn until_connected(events: &mut Events) {
     while let Some(event) = events.recv().await {
         if event == PeerEvent::State(PeerState::Connected) {
@@ -308,7 +327,7 @@ async fn an_ice_lite_server_is_connected_to() {
     lite.add_transceiver_from_kind(rtc::rtp_transceiver::rtp_sender::RtpCodecKind::Audio, None).await.unwrap();
     let offer = lite.create_offer(None).await.unwrap();
     lite.set_local_description(offer).await.unwrap();
-    gathered.recv().await.unwrap();
+    timeout(Duration::from_secs(10), gathered.recv()).await.expect("gathered within 10 s").unwrap();
     let offer = lite.local_description().await.unwrap().sdp;
     assert!(offer.contains("a=ice-lite") && offer.contains("a=candidate"), "{offer}");
 

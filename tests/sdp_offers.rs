@@ -61,7 +61,7 @@ impl<'a> Section<'a> {
     }
 
     fn rejected(&self) -> bool {
-        self.port() == "0"
+        self.port() == "0" && !self.has("bundle-only")
     }
 }
 
@@ -169,6 +169,8 @@ offers! {
     a_media_server_that_wants_to_be_dtls_client_is: "media-server-g722-active" => G722, 9;
     a_lite_server_is_answered_by_a_full_agent: "ice-lite" => Opus, 111;
     the_first_audio_that_is_not_rejected_counts: "many-sections" => Opus, 120;
+    audio_that_goes_along_with_video_has_its_transport: "bundle-only" => Opus, 111;
+    music_on_hold_is_only_received: "music-on-hold" => Pcma, 8;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -98,10 +98,10 @@ fn kinds(report: &Value) -> Vec<&str> {
 fn devices_that_hear_each_other_are_measured_and_found_well() {
     let Some(server) = Server::start("micfeed", "vmic") else { return };
     let (code, report) = server.selftest(&[]);
-    // A busy machine has gaps, and the canceller begins anew with each; they are not what is tested here.
+    // A machine whose time is stolen has gaps, and is told so; they are no excuse for anything else.
     let gaps = report["gaps"].as_u64().unwrap();
-    let excused = |kind: &&str| gaps > 0 && ["unsteady", "echo"].contains(kind);
-    assert!(kinds(&report).iter().all(excused), "{report}");
+    let expected: &[&str] = if gaps > 5 { &["unsteady"] } else { &[] };
+    assert_eq!(kinds(&report), expected, "{report}");
     assert_eq!(code == 0, report["ok"] == true);
     assert_eq!((report["microphone"].as_str(), report["speaker"].as_str()), (Some("Desk"), Some("Feed")));
     assert_eq!(report["hears_speaker"], true);
@@ -109,7 +109,7 @@ fn devices_that_hear_each_other_are_measured_and_found_well() {
     assert!((10.0..250.0).contains(&delay), "{report}");
     assert!(report["echo_return_loss_db"].as_f64().unwrap().abs() < 3.0, "{report}");
     let cancelled = report["echo_cancelled_db"].as_f64().unwrap();
-    assert!(cancelled > if gaps == 0 { 25.0 } else { 3.0 }, "{report}");
+    assert!(cancelled > 25.0, "{report}");
 }
 
 #[test]

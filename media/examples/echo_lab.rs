@@ -9,6 +9,7 @@
 use chatphone_media::{
     SAMPLE_RATE, TICK_SAMPLES,
     audio::{
+        device::pair::{Gap, Pair},
         level::Level,
         process::{
             NoiseSuppressor, ProcessConfig, Processor,
@@ -109,7 +110,8 @@ fn rooms() -> Vec<(&'static str, RoomConfig)> {
         ("lively-130ms", RoomConfig { delay_ms: 130.0, reverberation_ms: 120.0, seed: 3, ..room }),
         ("quiet-130ms", RoomConfig { delay_ms: 130.0, reverberation_ms: 100.0, gain_db: -20.0, seed: 5, ..room }),
         ("far-300ms", RoomConfig { delay_ms: 300.0, reverberation_ms: 90.0, seed: 4, ..room }),
-        ("swinging-2ms", RoomConfig { swing_ms: 2.0, reverberation_ms: 90.0, seed: 2, ..room }),
+        ("faint-60ms", RoomConfig { delay_ms: 60.0, reverberation_ms: 100.0, gain_db: -14.0, seed: 6, ..room }),
+        ("swinging-0.5ms", RoomConfig { swing_ms: 0.5, reverberation_ms: 90.0, seed: 2, ..room }),
     ]
 }
 
@@ -134,6 +136,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             println!("{{\"kind\":\"speech\",\"name\":\"{}\",\"us\":{:.0}}}", both.name, both.cost());
         }
     }
+    pairs(&far)?;
     let quiet = RoomConfig { noise_dbfs: -90.0, ..RoomConfig::default() };
     for (chain, config) in chains() {
         let alone = run(&format!("clean-{chain}"), &config, quiet, &silence, &near);
@@ -145,6 +148,30 @@ fn main() -> Result<(), Box<dyn Error>> {
             alone.save(&folder, &near, 4)?;
             println!("{{\"kind\":\"speech\",\"name\":\"{}\",\"us\":{:.0}}}", alone.name, alone.cost());
         }
+    }
+    Ok(())
+}
+
+/// Two devices with clocks of their own, and gaps.
+fn pairs(far: &[f32]) -> Result<(), Box<dyn Error>> {
+    let conditions: [(&str, (f64, f64), &[Gap]); 7] = [
+        ("one clock", (0.0, 0.0), &[]),
+        ("both 200 ppm fast", (200.0, 200.0), &[]),
+        ("speaker 200 ppm fast, microphone 200 ppm slow", (200.0, -200.0), &[]),
+        ("speaker 200 ppm slow, microphone 200 ppm fast", (-200.0, 200.0), &[]),
+        ("the call stands still for 150 ms at 6 s", (50.0, 50.0), &[Gap::Call(6_000, 150)]),
+        ("the sound server stands still for 250 ms at 6 s", (50.0, 50.0), &[Gap::Server(6_000, 250)]),
+        ("the speaker plays 50 ms of silence at 6 s, untold", (50.0, 50.0), &[Gap::Untold(6_000, 50)]),
+    ];
+    for (name, ppm, gaps) in conditions {
+        let pair = Pair::new(ppm).ok_or("there is no resampler")?;
+        let heard = pair.call(&mut Processor::new(&ECHO), far, gaps);
+        println!(
+            "{{\"kind\":\"pair\",\"name\":\"{name}\",\"erle_db\":{:.1},\"late_db\":{:.1},\"gaps\":{}}}",
+            heard.removed(FROM, SECONDS),
+            heard.removed(8, SECONDS),
+            heard.gaps
+        );
     }
     Ok(())
 }

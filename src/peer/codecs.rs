@@ -15,6 +15,8 @@ pub struct NegotiatedCodec {
 /// The codecs both sides agreed on, best first.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct NegotiatedCodecs {
+    /// The far end takes what we send (`sendrecv` or `recvonly`).
+    takes_media: bool,
     audio: Vec<NegotiatedCodec>,
     /// Payload type and clock rate of telephone events.
     events: Vec<(u8, u32)>,
@@ -24,17 +26,23 @@ pub struct NegotiatedCodecs {
 
 impl NegotiatedCodecs {
     /// What is agreed, in our order of preference.
-    pub(super) fn of(agreed: &[RTCRtpCodecParameters], ours: &[CodecKind]) -> Self {
+    pub(super) fn of(agreed: &[RTCRtpCodecParameters], ours: &[CodecKind], takes_media: bool) -> Self {
         let audio = ours.iter().filter_map(|kind| {
             let codec = agreed.iter().find(|c| is_named(&c.rtp_codec.mime_type, kind.name()))?;
             Some(NegotiatedCodec { kind: *kind, payload_type: codec.payload_type })
         });
         let events = agreed.iter().filter(|c| is_named(&c.rtp_codec.mime_type, TELEPHONE_EVENT));
         NegotiatedCodecs {
+            takes_media,
             audio: audio.collect(),
             events: events.map(|c| (c.payload_type, c.rtp_codec.clock_rate)).collect(),
             noise: agreed.iter().find(|c| is_named(&c.rtp_codec.mime_type, COMFORT_NOISE)).map(|c| c.payload_type),
         }
+    }
+
+    /// Whether the far end takes what we send: it does not while it holds the call (RFC 3264, 8.4).
+    pub fn takes_media(&self) -> bool {
+        self.takes_media
     }
 
     /// The one to send with.

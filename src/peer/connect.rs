@@ -16,6 +16,7 @@ use rtc::ice::mdns::MulticastDnsMode;
 use rtc::interceptor::Slot;
 use rtc::media_stream::MediaStreamTrack;
 use rtc::rtp_transceiver::rtp_sender::{RTCRtpCodingParameters, RTCRtpEncodingParameters, RtpCodecKind};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
@@ -65,6 +66,10 @@ pub struct AudioPeer {
     reports: watch::Receiver<Option<RemoteReport>>,
     offer: RemoteOffer,
     dtls_role: Mutex<Option<DtlsRole>>,
+    /// The codec that the crate knows our stream by.
+    stream_codec: Mutex<CodecKind>,
+    /// The far end takes what we send: it does not while it holds the call.
+    takes_media: AtomicBool,
 }
 
 /// The role that the crate's answer says it takes.
@@ -131,7 +136,21 @@ impl AudioPeer {
                 tracing::debug!(%error, "codec preferences were not taken");
             }
         }
-        Ok(Self { connection, sender, track, stream, ssrc, codecs, reports, offer, dtls_role: Mutex::default() })
+        let stream_codec = Mutex::new(*first);
+        let (dtls_role, takes_media) = (Mutex::default(), AtomicBool::new(true));
+        Ok(Self {
+            connection,
+            sender,
+            track,
+            stream,
+            ssrc,
+            codecs,
+            reports,
+            offer,
+            dtls_role,
+            stream_codec,
+            takes_media,
+        })
     }
 
     /// Makes an offer and starts gathering.
@@ -151,7 +170,16 @@ impl AudioPeer {
     /// # Errors
     /// [`PeerError::RemoteDescription`], [`PeerError::NoCommonCodec`] or [`PeerError::LocalDescription`].
     pub async fn accept_offer(&self, offer: &str) -> Result<String, PeerError> {
-        self.send_with(sdp::best_common(offer, &self.codecs)?).await?;
+        let codec = sdp::best_common(offer, &self.codecs)?;
+        let before = self.send_with(codec).await?;
+        let answered = self.answer_to(offer).await;
+        if answered.is_err() {
+            self.send_with(before).await?;
+        }
+        answered
+    }
+
+    async fn answer_to(&self, offer: &str) -> Result<String, PeerError> {
         let remote = |e: webrtc::error::Error| PeerError::RemoteDescription(e.to_string());
         let local = |e: webrtc::error::Error| PeerError::LocalDescription(e.to_string());
         let sections = Sections::of(offer).ok_or_else(sdp::no_audio)?;
@@ -163,6 +191,7 @@ impl AudioPeer {
         let role =
             *lock(&self.dtls_role).get_or_insert_with(|| sections.our_role().unwrap_or_else(|| written(&answer.sdp)));
         let sdp = sections.answer(&answer.sdp, Some(role));
+        self.takes_media.store(sections.takes_media(), Ordering::Release);
         // Known before the first candidate is gathered.
         *lock(&self.offer) = Some(sections);
         self.connection.set_local_description(answer).await.map_err(local)?;
@@ -174,20 +203,32 @@ impl AudioPeer {
     /// # Errors
     /// [`PeerError::RemoteDescription`] or [`PeerError::NoCommonCodec`].
     pub async fn accept_answer(&self, answer: &str) -> Result<(), PeerError> {
-        self.send_with(sdp::best_common(answer, &self.codecs)?).await?;
-        let remote = |e: webrtc::error::Error| PeerError::RemoteDescription(e.to_string());
+        let codec = sdp::best_common(answer, &self.codecs)?;
         let sections = Sections::of(answer).ok_or_else(sdp::no_audio)?;
-        let description = RTCSessionDescription::answer(sections.reduced()).map_err(remote)?;
-        self.connection.set_remote_description(description).await.map_err(remote)?;
+        let before = self.send_with(codec).await?;
+        let remote = |e: webrtc::error::Error| PeerError::RemoteDescription(e.to_string());
+        let set = async {
+            let description = RTCSessionDescription::answer(sections.reduced()).map_err(remote)?;
+            self.connection.set_remote_description(description).await.map_err(remote)
+        };
+        if let Err(error) = set.await {
+            self.send_with(before).await?;
+            return Err(error);
+        }
+        self.takes_media.store(sections.takes_media(), Ordering::Release);
         lock(&self.dtls_role).get_or_insert(sections.our_role().unwrap_or(DtlsRole::Passive));
         Ok(())
     }
 
     /// Tells the crate the codec of our stream before it is negotiated: with one that is not negotiated, no sender reports
-    /// leave, and so there is no round-trip time.
-    async fn send_with(&self, codec: CodecKind) -> Result<(), PeerError> {
-        let track = Arc::new(audio_track(&self.stream, self.ssrc, codec));
-        self.sender.replace_track(track).await.map_err(|e| PeerError::Setup(e.to_string()))
+    /// leave, and so there is no round-trip time. Gives the one it knew.
+    async fn send_with(&self, codec: CodecKind) -> Result<CodecKind, PeerError> {
+        let before = std::mem::replace(&mut *lock(&self.stream_codec), codec);
+        if before != codec {
+            let track = Arc::new(audio_track(&self.stream, self.ssrc, codec));
+            self.sender.replace_track(track).await.map_err(|e| PeerError::Setup(e.to_string()))?;
+        }
+        Ok(before)
     }
 
     /// Takes a candidate of the far end. To be called after its description was set. An empty one ends the list.
@@ -219,7 +260,7 @@ impl AudioPeer {
     /// What both sides have, in our order of preference. Empty before a negotiation ended.
     pub async fn negotiated_codecs(&self) -> NegotiatedCodecs {
         let Ok(parameters) = self.sender.get_parameters().await else { return NegotiatedCodecs::default() };
-        NegotiatedCodecs::of(&parameters.rtp_parameters.codecs, &self.codecs)
+        NegotiatedCodecs::of(&parameters.rtp_parameters.codecs, &self.codecs, self.takes_media.load(Ordering::Acquire))
     }
 
     /// A handle that sends RTP on this peer's stream.

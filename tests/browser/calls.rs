@@ -163,3 +163,29 @@ async fn the_admin_api_makes_the_page_call() {
     page.shows("call-state", "no call").await;
     center.shutdown().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_desk_takes_one_call_at_a_time() {
+    let center = center().await;
+    let browser = Browser::start().await;
+    let page = browser.desk(&center, "Ada", "tone=880").await;
+    let mut customers = ["Grace", "Hedy"].map(|name| Customer::new(&center, name));
+    for customer in &mut customers {
+        customer.agent_joins().await;
+        customer.phone.request_call(None, false);
+    }
+    // Both ring; the second to ring is the one that is shown.
+    page.until("document.querySelectorAll('#mine .badge.is-ringing').length === 2").await;
+    page.click("answer").await;
+    page.shows("call-state", "connected").await;
+    page.click_on("#mine .chat-item:not([aria-current])").await;
+    page.click("answer").await;
+    page.shows("toast", "in a call in another chat").await;
+    // Once the first is over, the other can be had.
+    page.click_on("#mine .chat-item:has(.is-up)").await;
+    page.click("hang-up").await;
+    page.click_on("#mine .chat-item:has(.is-ringing)").await;
+    page.click("answer").await;
+    page.shows("call-state", "connected").await;
+    center.shutdown().await;
+}

@@ -192,5 +192,11 @@ async fn the_microphone_is_what_the_customer_hears() {
     page.until("document.getElementById('microphone').innerText === 'microphone'").await;
     let customer = in_call(&center, &page).await;
     hears_level(&customer, |level| level > 0.01).await;
+    // It is pulled out, and there again for the next call.
+    page.click("hang-up").await;
+    page.eval("globalThis.desk.sound.track.stop()").await;
+    customer.phone.request_call(None, false);
+    page.click("answer").await;
+    hears_level(&customer, |level| level > 0.01).await;
     center.shutdown().await;
 }

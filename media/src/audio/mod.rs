@@ -6,7 +6,7 @@
 //! - [`process`] takes echo and noise out of a microphone's sound; [`watch`] notices what is wrong with it.
 //! - [`call_tone`] has the tones of a telephone; [`chirp`] measures the way from a speaker to a microphone.
 //! - [`stretch`] makes speech shorter or longer; [`emodel`] estimates the quality of a call from its figures.
-//! - [`resample`] changes rates; [`level`] measures loudness; [`compare`] proves that a recording holds what was said.
+//! - [`slip`] tells of the gaps of devices. [`resample`] changes rates; [`level`] measures loudness; [`compare`] proves that a recording holds what was said.
 
 pub mod call_tone;
 pub mod chirp;
@@ -23,6 +23,7 @@ pub mod pipe;
 pub mod process;
 pub mod resample;
 pub mod sink;
+pub mod slip;
 pub mod source;
 pub mod stretch;
 pub mod tone;

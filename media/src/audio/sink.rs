@@ -1,6 +1,6 @@
 //! Where the sound of a call goes.
 
-use super::{device, file};
+use super::{device, file, slip::Slip};
 
 /// Anything that takes sound: `f32` mono at [`crate::SAMPLE_RATE`], in -1.0..=1.0.
 pub trait Sink: Send {
@@ -10,6 +10,11 @@ pub trait Sink: Send {
     /// Brings the sink to a good end (a file: everything written, the header right) and says what went wrong on the
     /// way. May block; writing after it does nothing.
     fn finish(&mut self) -> Result<(), Error>;
+
+    /// How what was written since the last call of this lies on the sink's own time line. Only devices slip.
+    fn take_slip(&mut self) -> Slip {
+        Slip::default()
+    }
 }
 
 /// What went wrong in a sink.

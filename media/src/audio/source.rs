@@ -3,6 +3,7 @@
 use super::{
     device::{self, Microphone},
     file::{self, WavSource},
+    slip::Slip,
     tone::Tone,
 };
 use std::{convert::Infallible, fmt, path::PathBuf, str::FromStr};
@@ -25,6 +26,11 @@ pub trait Source: Send {
 
     /// A short text for a person: the device's name, the file's path, `tone 440 Hz`.
     fn describe(&self) -> String;
+
+    /// How what was read since the last call of this lies on the source's own time line. Only devices slip.
+    fn take_slip(&mut self) -> Slip {
+        Slip::default()
+    }
 }
 
 /// Endless silence: a call that only listens.

@@ -9,6 +9,7 @@ use crate::{
         jitter::Content,
         level::{Level, Meter},
         process::{Block, ProcessConfig, ProcessStats, Processor},
+        slip::Slip,
         source::{Source, SourceState},
         watch::{MicrophoneNotice, MicrophoneWatch, gain_factor},
     },
@@ -157,19 +158,21 @@ impl Sender {
     pub fn tick(&mut self) -> Option<EncodedPacket> {
         let mut block: Block = [0.0; TICK_SAMPLES];
         self.source_state = self.source.read(&mut block);
+        let mut slip = self.source.take_slip();
         // A device that is gone is told of as such, and not as one that is silent.
         match &mut self.watch {
             _ if self.source_state == SourceState::Starved => self.stats.source_starved += 1,
             Some(watch) => self.notice = watch.add(&block).or(self.notice),
             None => {}
         }
-        for sample in &mut block {
+        for sample in block.iter_mut().chain(&mut slip.passed_over) {
             // A float file may hold anything; an encoder must not see it.
             *sample = if sample.is_finite() { (*sample * self.gain).clamp(-1.0, 1.0) } else { 0.0 };
         }
         self.source_loudness.add(&block);
         // Muted or not, so that the canceller knows the room when the voice is wanted again.
         if let Some(processor) = &mut self.processor {
+            processor.microphone_slipped(&slip);
             processor.capture(&mut block);
         }
         if self.muted {
@@ -214,6 +217,13 @@ impl Sender {
     pub fn last_tick(&self) -> &[f32] {
         let start = if self.filled == 0 { FRAME_SAMPLES - TICK_SAMPLES } else { self.filled - TICK_SAMPLES };
         &self.frame[start..start + TICK_SAMPLES]
+    }
+
+    /// Shows how what is rendered next lies on the speaker's time line ([`Sink::take_slip`](crate::audio::sink::Sink::take_slip)).
+    pub fn speaker_slipped(&mut self, slip: &Slip) {
+        if let Some(processor) = &mut self.processor {
+            processor.speaker_slipped(slip);
+        }
     }
 
     /// Shows what goes to the speaker, so that its echo can be taken out of what is read next. To be called every

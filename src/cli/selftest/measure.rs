@@ -5,6 +5,7 @@ use chatphone_media::audio::device::{self, Direction, Microphone, Monitor, Speak
 use chatphone_media::audio::level::{FLOOR, Level};
 use chatphone_media::audio::process::{NoiseSuppressor, ProcessConfig, Processor};
 use chatphone_media::audio::sink::Sink;
+use chatphone_media::audio::slip::Slip;
 use chatphone_media::audio::source::{Source, SourceState};
 use chatphone_media::audio::watch::MicrophoneWatch;
 use chatphone_media::samples::AGENT;
@@ -61,6 +62,8 @@ struct Bench<'a> {
     speaker: Option<&'a mut Speaker>,
     watch: MicrophoneWatch,
     next: Instant,
+    /// The slips of the devices, a microphone's and a speaker's for each tick.
+    slips: Vec<(Slip, Slip)>,
 }
 
 impl Bench<'_> {
@@ -74,6 +77,9 @@ impl Bench<'_> {
             whole = microphone.read(&mut heard) == SourceState::Playing;
             self.watch.add(&heard);
         }
+        let microphone = self.microphone.as_mut().map(|microphone| microphone.take_slip()).unwrap_or_default();
+        let speaker = self.speaker.as_mut().map(|speaker| speaker.take_slip()).unwrap_or_default();
+        self.slips.push((microphone, speaker));
         self.next += TICK;
         std::thread::sleep(self.next.saturating_duration_since(Instant::now()));
         (heard, whole)
@@ -81,6 +87,7 @@ impl Bench<'_> {
 
     /// Plays all of `sound`, and returns what was heard meanwhile.
     fn play(&mut self, sound: &[f32]) -> Vec<f32> {
+        self.slips.clear();
         sound.as_chunks::<TICK_SAMPLES>().0.iter().flat_map(|block| self.tick(block).0).collect()
     }
 
@@ -111,7 +118,8 @@ pub(super) fn measure(microphone: Option<&mut Microphone>, speaker: Option<&mut 
     let (has_microphone, has_speaker) = (microphone.is_some(), speaker.is_some());
     let mut measured =
         Measured { is_monitor: microphone.as_ref().is_some_and(|m| is_monitor(&m.describe())), ..Measured::default() };
-    let mut bench = Bench { microphone, speaker, watch: MicrophoneWatch::default(), next: Instant::now() };
+    let mut bench =
+        Bench { microphone, speaker, watch: MicrophoneWatch::default(), next: Instant::now(), slips: Vec::new() };
     let began = bench.begin(&monitors);
     // A speaker that does not begin is seen below.
     measured.microphone_missing = has_microphone && !began && monitors[0].stats().callbacks == 0;
@@ -171,13 +179,16 @@ fn measure_echo(bench: &mut Bench<'_>, measured: &mut Measured) {
     let before = bench.play(&voice);
     let config = ProcessConfig { echo: true, noise: NoiseSuppressor::Off, gain: false };
     let (mut processor, mut after) = (Processor::new(&config), Vec::with_capacity(total));
-    for (played, heard) in voice.as_chunks::<TICK_SAMPLES>().0.iter().zip(before.as_chunks::<TICK_SAMPLES>().0) {
+    let blocks = voice.as_chunks::<TICK_SAMPLES>().0.iter().zip(before.as_chunks::<TICK_SAMPLES>().0);
+    for ((played, heard), (microphone, speaker)) in blocks.zip(&bench.slips) {
         let mut block = *heard;
+        processor.microphone_slipped(microphone);
         processor.capture(&mut block);
+        processor.speaker_slipped(speaker);
         processor.render(played);
         after.extend_from_slice(&block);
     }
-    // The median second: one in which sound had a gap, and the canceller began anew, says nothing of the room.
+    // The median second: one in which there was a gap has little echo, and little of anything.
     let second = |n: usize| n * SAMPLE_RATE as usize..(n + 1) * SAMPLE_RATE as usize;
     let mut seconds: Vec<(f32, f32)> = (VOICE.0..VOICE.1)
         .map(|n| {

@@ -13,8 +13,11 @@ pub struct Outlet {
 }
 
 impl Outlet {
-    /// The way through `writer`; `None` before codecs were negotiated.
+    /// The way through `writer`; `None` before codecs were negotiated, and while the far end takes nothing.
     pub fn new(writer: RtpWriter, codecs: &NegotiatedCodecs) -> Option<Self> {
+        if !codecs.takes_media() {
+            return None;
+        }
         Some(Self {
             writer,
             audio: codecs.sending()?,

@@ -235,6 +235,7 @@ impl MediaSession {
                 let gain = if self.controls.held { 0.0 } else { gain_factor(self.controls.speaker_gain_db) };
                 far.iter_mut().for_each(|sample| *sample = (*sample * gain).clamp(-1.0, 1.0));
                 speaker.write(&far);
+                self.sender.speaker_slipped(&speaker.take_slip());
                 // The echo is that of what was played, gain and all.
                 self.sender.render(&far);
             }

@@ -33,10 +33,10 @@ pub fn validate_offer(sdp: &str, ours: &[CodecKind]) -> Result<(), PeerError> {
 
 /// The first codec of `ours` that an offer (or answer) has; errors as of [`validate_offer`].
 pub(super) fn best_common(sdp: &str, ours: &[CodecKind]) -> Result<CodecKind, PeerError> {
-    let parsed = parse(sdp)?;
-    let mut audio =
-        parsed.media_descriptions.iter().filter(|m| m.media_name.media == "audio" && m.media_name.port.value != 0);
-    let Some(section) = audio.next() else {
+    parse(sdp)?;
+    // With all that the section inherits.
+    let parsed = parse(&Sections::of(sdp).ok_or_else(no_audio)?.reduced())?;
+    let Some(section) = parsed.media_descriptions.first() else {
         return Err(no_audio());
     };
     if parsed.attribute("fingerprint").is_none() && !section.has_attribute("fingerprint") {

@@ -2,16 +2,19 @@
 //!
 //! The crate handles the offers of its own kind and of browsers well. Media servers write others: without `a=mid`
 //! (optional, RFC 5888) or without BUNDLE (optional, RFC 8843), which it refuses or answers with a rejected section; and
-//! payload types that it takes from the wrong one of several audio sections. So it is shown one section, the one audio
-//! section the call is about, with a name and a group of its own, and the answer for all the others is written here:
-//! rejected, in the order of the offer (RFC 8829, 5.3.1).
+//! payload types that it takes from the wrong one of several audio sections. A section that was once `inactive` or
+//! `sendonly`, as on hold, it never again answers with `sendrecv`. So it is shown one section, the one audio section the
+//! call is about, with a name and a group of its own and in both directions, and the rest of the answer is written here:
+//! the direction, and the other sections, rejected, in the order of the offer (RFC 8829, 5.3.1).
 
 use crate::api::signaling::IceCandidate;
 
 /// The name the crate knows a section by that has none.
 const NO_NAME: &str = "0";
 
-const DIRECTIONS: [&str; 4] = ["a=sendrecv", "a=sendonly", "a=recvonly", "a=inactive"];
+/// What is inherited by a section that does not say it: from the section that its group's transport is named after, and
+/// from the head (RFC 8843, 7.1.3; RFC 8839, 5.4; RFC 8122, 5).
+const TRANSPORT: [&str; 4] = ["ice-ufrag", "ice-pwd", "fingerprint", "setup"];
 
 /// The lines of an offer (or answer), section by section.
 #[derive(Debug, Clone)]
@@ -29,6 +32,45 @@ pub(crate) enum DtlsRole {
     Active,
     /// This side waits for it.
     Passive,
+}
+
+/// Which way media goes, as seen by who says it (RFC 8866, 6.7).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Direction {
+    SendRecv,
+    SendOnly,
+    RecvOnly,
+    Inactive,
+}
+
+impl Direction {
+    const ALL: [(Self, &str); 4] = [
+        (Self::SendRecv, "a=sendrecv"),
+        (Self::SendOnly, "a=sendonly"),
+        (Self::RecvOnly, "a=recvonly"),
+        (Self::Inactive, "a=inactive"),
+    ];
+
+    fn of(lines: &[String]) -> Option<Self> {
+        Self::ALL.into_iter().find(|(_, line)| lines.iter().any(|l| l == line)).map(|(direction, _)| direction)
+    }
+
+    fn line(self) -> &'static str {
+        Self::ALL.into_iter().find(|(d, _)| *d == self).map_or("a=sendrecv", |(_, line)| line)
+    }
+
+    fn is(line: &str) -> bool {
+        Self::ALL.iter().any(|(_, l)| *l == line)
+    }
+
+    /// The most that the other side may answer (RFC 3264, 6.1).
+    fn reversed(self) -> Self {
+        match self {
+            Self::SendOnly => Self::RecvOnly,
+            Self::RecvOnly => Self::SendOnly,
+            both_or_none => both_or_none,
+        }
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -50,9 +92,27 @@ impl Section {
         self.lines.first().map(|line| line[2..].split_whitespace().collect()).unwrap_or_default()
     }
 
+    /// Port 0 rejects, unless it says that the section goes along with a group alone (RFC 8843, 6).
     fn is_rejected(&self) -> bool {
-        self.words().get(1).is_none_or(|port| *port == "0")
+        self.words().get(1).is_none_or(|port| *port == "0") && !self.lines.iter().any(|line| line == "a=bundle-only")
     }
+
+    /// A line that the crate is to see: no candidate that it would stumble over, or that is for RTCP apart.
+    fn is_usable(line: &str) -> bool {
+        line.strip_prefix("a=candidate:").is_none_or(is_usable_candidate)
+    }
+}
+
+/// Whether a candidate (what follows `candidate:`) has the fields of RFC 8839, 5.1, and is for RTP, or both by rtcp-mux.
+fn is_usable_candidate(candidate: &str) -> bool {
+    let words: Vec<&str> = candidate.split_whitespace().collect();
+    let [_, component, _, priority, _, port, "typ", _, rest @ ..] = &words[..] else { return false };
+    let related_port = match rest {
+        ["raddr", _, "rport", port, ..] => port.parse::<u16>().is_ok(),
+        ["raddr", ..] | ["tcptype"] => false,
+        _ => true,
+    };
+    *component == "1" && priority.parse::<u32>().is_ok() && port.parse::<u16>().is_ok() && related_port
 }
 
 fn value<'a>(lines: &'a [String], attribute: &str) -> Option<&'a str> {
@@ -86,38 +146,71 @@ impl Sections {
         groups.map(|g| g.split_whitespace().collect::<Vec<_>>()).find(|g| g.contains(&mid)).unwrap_or_default()
     }
 
-    /// What the crate is given: the head and the one section, named and grouped.
+    /// A transport attribute of the call's section: its own, that of the group's first section, or that of the head.
+    fn transport(&self, attribute: &str) -> Option<&str> {
+        let own = self.all[self.chosen].value(attribute);
+        own.or_else(|| self.tagged()?.value(attribute)).or_else(|| value(&self.head, attribute))
+    }
+
+    /// The section that the transport of the group is named after, where it is another one than the call's.
+    fn tagged(&self) -> Option<&Section> {
+        let first = *self.bundle().first()?;
+        let (index, section) = self.all.iter().enumerate().find(|(_, s)| s.mid() == Some(first))?;
+        (index != self.chosen).then_some(section)
+    }
+
+    /// Which way media goes, as the far end says.
+    fn direction(&self) -> Direction {
+        let own = Direction::of(&self.all[self.chosen].lines);
+        own.or_else(|| Direction::of(&self.head)).unwrap_or(Direction::SendRecv)
+    }
+
+    /// Whether the far end takes media: it does not while it holds the call.
+    pub(crate) fn takes_media(&self) -> bool {
+        matches!(self.direction(), Direction::SendRecv | Direction::RecvOnly)
+    }
+
+    /// What the crate is given: the head and the one section, named and grouped, in both directions.
     pub(crate) fn reduced(&self) -> String {
         let section = &self.all[self.chosen];
         let mid = section.mid().unwrap_or(NO_NAME);
-        let mut lines: Vec<String> = self.head.iter().filter(|l| !l.starts_with("a=group:")).cloned().collect();
+        let in_head = |l: &&String| !l.starts_with("a=group:") && !Direction::is(l);
+        let mut lines: Vec<String> = self.head.iter().filter(in_head).cloned().collect();
         lines.push(format!("a=group:BUNDLE {mid}"));
         let (m_line, rest) = section.lines.split_first().map_or(("", &[][..]), |(first, rest)| (first.as_str(), rest));
-        lines.push(m_line.to_owned());
+        // The port means nothing beside ICE, but for 0.
+        lines.push(match m_line.strip_prefix("m=audio 0 ") {
+            Some(rest) => format!("m=audio 9 {rest}"),
+            None => m_line.to_owned(),
+        });
         // The connection line goes before all attributes (RFC 8866, 5).
         let (not_attributes, attributes): (Vec<_>, Vec<_>) = rest.iter().partition(|line| !line.starts_with("a="));
         lines.extend(not_attributes.into_iter().cloned());
         lines.push(format!("a=mid:{mid}"));
-        lines.extend(attributes.into_iter().filter(|line| !line.starts_with("a=mid:")).cloned());
-        // What stands in the head counts for every section that does not say otherwise.
-        for attribute in ["ice-ufrag", "ice-pwd", "fingerprint", "setup"] {
+        let usable = |line: &&String| {
+            !line.starts_with("a=mid:") && !Direction::is(line) && *line != "a=bundle-only" && Section::is_usable(line)
+        };
+        lines.extend(attributes.into_iter().filter(usable).cloned());
+        for attribute in TRANSPORT {
             if section.value(attribute).is_none()
-                && let Some(inherited) = value(&self.head, attribute)
+                && let Some(inherited) = self.transport(attribute)
             {
                 lines.push(format!("a={attribute}:{inherited}"));
             }
         }
-        // The crate leaves a section without a direction out of its answer; by default it is `sendrecv` (RFC 8866, 6.7).
-        let directed = |lines: &[String]| DIRECTIONS.into_iter().find(|d| lines.iter().any(|line| line == d));
-        if directed(&section.lines).is_none() {
-            lines.push(directed(&self.head).unwrap_or("a=sendrecv").to_owned());
+        if let Some(tagged) = self.tagged() {
+            let shared = |line: &&String| line.starts_with("a=candidate:") || *line == "a=rtcp-mux";
+            let missing = |line: &&String| !section.lines.contains(line);
+            let candidates = tagged.lines.iter().filter(shared).filter(missing).filter(|l| Section::is_usable(l));
+            lines.extend(candidates.cloned());
         }
+        lines.push(Direction::SendRecv.line().to_owned());
         lines.join("\r\n") + "\r\n"
     }
 
     /// The DTLS role that this side has after this description of the far end (RFC 5763, 5), if that one decides.
     pub(crate) fn our_role(&self) -> Option<DtlsRole> {
-        match self.all[self.chosen].value("setup").or(value(&self.head, "setup"))?.trim() {
+        match self.transport("setup")?.trim() {
             "active" => Some(DtlsRole::Passive),
             "passive" => Some(DtlsRole::Active),
             _ => None,
@@ -139,6 +232,7 @@ impl Sections {
                     let role = if role == Some(DtlsRole::Active) { "active" } else { "passive" };
                     section.push(format!("a=setup:{role}"));
                 }
+                _ if Direction::is(line) => section.push(self.direction().reversed().line().to_owned()),
                 _ if line.starts_with("m=") || !section.is_empty() => section.push(line.to_owned()),
                 _ => out.push(line.to_owned()),
             }
@@ -179,6 +273,7 @@ impl Sections {
             (_, None) => true,
         };
         let is_rtcp = candidate.candidate.split_whitespace().nth(1) == Some("2");
+        // One without sense is handed on: the crate says what is wrong with it.
         (is_ours && !is_rtcp).then(|| IceCandidate {
             sdp_mid: Some(mid.unwrap_or(NO_NAME).to_owned()),
             sdp_mline_index: Some(0),
@@ -221,6 +316,7 @@ mod tests {
         let reduced = offer.reduced();
         assert!(reduced.contains("a=mid:0\r\n") && reduced.contains("a=group:BUNDLE 0\r\n"), "{reduced}");
         assert!(reduced.contains("a=rtcp-mux\r\na=ice-ufrag:u\r\n"), "what the head says is inherited: {reduced}");
+        assert!(offer.takes_media(), "both ways unless it says otherwise");
         let answer = offer.answer("v=0\r\na=group:BUNDLE 0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 0\r\na=mid:0\r\n", None);
         assert_eq!(answer, "v=0\r\nm=audio 9 RTP/SAVPF 0\r\n");
     }
@@ -241,6 +337,60 @@ mod tests {
         let answer = offer.answer("v=0\r\na=group:BUNDLE a\r\nm=audio 9 X 0\r\na=mid:a\r\n", None);
         let m_lines: Vec<&str> = answer.lines().filter(|l| l.starts_with("m=") || l.starts_with("a=mid")).collect();
         assert_eq!(m_lines, ["m=video 0 X 96", "a=mid:v", "m=audio 9 X 0", "a=mid:a", "m=audio 0 X 0", "a=mid:b"]);
+    }
+
+    #[test]
+    fn the_answer_goes_the_other_way_and_the_crate_sees_both() {
+        for (theirs, ours, takes) in [
+            ("sendrecv", "sendrecv", true),
+            ("sendonly", "recvonly", false),
+            ("recvonly", "sendonly", true),
+            ("inactive", "inactive", false),
+        ] {
+            for offer in [
+                sections(&format!("{PLAIN}a={theirs}\n")),
+                sections(&PLAIN.replace("a=ice-ufrag:u", &format!("a={theirs}"))),
+            ] {
+                assert_eq!(offer.takes_media(), takes, "{theirs}");
+                let reduced = offer.reduced();
+                assert!(reduced.ends_with("a=sendrecv\r\n") && reduced.matches("a=sendrecv").count() == 1, "{reduced}");
+                assert!(theirs == "sendrecv" || !reduced.contains(theirs), "{reduced}");
+                let answer = offer.answer("v=0\r\nm=audio 9 X 0\r\na=sendrecv\r\n", None);
+                assert!(answer.ends_with(&format!("a={ours}\r\n")), "{answer}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_section_that_goes_along_with_another_has_its_transport() {
+        let offer = sections(
+            "v=0\na=group:BUNDLE v a\nm=video 9 X 96\na=mid:v\na=ice-ufrag:u\na=ice-pwd:p\na=fingerprint:sha-256 \
+             AA\na=setup:active\na=rtcp-mux\na=candidate:1 1 udp 1 192.0.2.1 5000 typ host\nm=audio 0 X 0\na=mid:a\n\
+             a=bundle-only\n",
+        );
+        let reduced = offer.reduced();
+        for line in ["m=audio 9 X 0", "a=ice-ufrag:u", "a=fingerprint:sha-256 AA", "a=rtcp-mux", "a=candidate:1 1 udp"]
+        {
+            assert!(reduced.contains(line), "{line} in {reduced}");
+        }
+        assert!(!reduced.contains("bundle-only"), "{reduced}");
+        assert_eq!(offer.our_role(), Some(DtlsRole::Passive));
+    }
+
+    #[test]
+    fn candidates_in_the_offer_that_are_of_no_use_are_left_out() {
+        let lines = [
+            "1 1 udp 1 192.0.2.1 5000 typ host",
+            "2 2 udp 1 192.0.2.1 5001 typ host",
+            "3 1 udp 1 192.0.2.1 50001 typ srflx raddr 192.0.2.9 rport 1",
+            "4 1 udp 1 192.0.2.1 500010 typ host",
+            "5 1 udp 1 192.0.2.1 5000 typ srflx raddr",
+            "6 1 udp",
+        ];
+        let candidates: String = lines.iter().map(|line| format!("a=candidate:{line}\n")).collect();
+        let reduced = sections(&format!("{PLAIN}{candidates}")).reduced();
+        let kept: Vec<&str> = reduced.lines().filter_map(|l| l.strip_prefix("a=candidate:")).collect();
+        assert_eq!(kept, [lines[0], lines[2]]);
     }
 
     #[test]

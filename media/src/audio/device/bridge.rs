@@ -7,7 +7,7 @@
 //! allows, which is found out: each time sound runs out it grows, and slowly shrinks again.
 
 use super::{pcm::Layout, stream::Shared};
-use crate::{SAMPLE_RATE, TICK_SAMPLES};
+use crate::{SAMPLE_RATE, TICK_SAMPLES, audio::slip::Slip};
 use rtrb::{Consumer, Producer};
 use rubato::{
     Adjustable, Async, FixedAsync, Indexing, Resampler, SincInterpolationParameters, SincInterpolationType,
@@ -31,17 +31,27 @@ const MARGIN_MEMORY: f64 = 120.0;
 /// No burst, however large, makes the target larger than this.
 const MAX_TARGET: f64 = 0.200;
 
-/// How fast the loop that steers the ratio is: its natural frequency, in rad/s.
-const SPEED: f64 = 0.12;
+/// How fast the loop that steers the ratio is: its natural frequency, in rad/s, while the clock of the device is being
+/// learnt and when it is known.
+const SPEED: (f64, f64) = (1.0, 0.12);
+
+/// In how many seconds it goes from the one to the other.
+const LEARNING: f64 = 12.0;
 
 /// The most the ratio gives way to mend the fill, beside the drift of the clocks.
 const MAX_MENDING: f64 = 0.0005;
+
+/// How fast the fill is led to where it is to be, in seconds a second: no ear hears it.
+const LEAD: f64 = 0.002;
 
 /// How long a device is only watched, in seconds: when it begins, and after sound ran out.
 const SETTLING: (f64, f64) = (1.0, 0.3);
 
 /// A fill that is off by more than this is set right at once, in seconds; by so much it may be off after settling.
-const OFF: (f64, f64) = (0.015, 0.0015);
+const OFF: (f64, f64) = (0.015, 0.0005);
+
+/// A fill that is off by more than this is so for another reason than the device's clock, in seconds.
+const LATE: f64 = 0.0005;
 
 /// Length of one step, in seconds.
 const STEP: f64 = TICK_SAMPLES as f64 / SAMPLE_RATE as f64;
@@ -67,18 +77,25 @@ fn resampler(ratio: f64, fixed: FixedAsync) -> Option<Async<f32>> {
 struct Steering {
     /// How much faster than its nominal rate the device is to be read (or the slower it is to be fed).
     deviation: f64,
-    /// Frames to be dropped from the ring at once; if negative, silence to be put in.
-    excess: isize,
+    /// The part of it that mends the fill; the rest is the device's clock.
+    mending: f64,
+    /// Seconds of sound to be left out at once; if negative, of silence to be put in.
+    excess: f64,
 }
 
 /// Steers a ratio by a fill: a proportional-integral loop.
 struct Controller {
     /// Device frames per second.
     rate: f64,
-    /// What must be in the ring beside a burst, in seconds: the step that is taken out at once, if one is.
-    step: f64,
-    /// Mean fill in seconds.
+    /// The device gives bursts, and a step is taken out at once; else it takes bursts.
+    gives: bool,
+    /// Seconds since the device began.
+    age: f64,
+    /// Mean fill in seconds, and what it should be by now: the target, or on the way to it.
     mean: Option<f64>,
+    setpoint: f64,
+    /// The setpoint, averaged as the fill is.
+    mean_setpoint: f64,
     /// How much faster the device's clock is, as far as is known.
     drift: f64,
     /// Seconds until the fill is set right; then it is steered.
@@ -89,11 +106,14 @@ struct Controller {
 }
 
 impl Controller {
-    fn new(rate: u32, step: f64) -> Self {
+    fn new(rate: u32, gives: bool) -> Self {
         Self {
             rate: rate.into(),
-            step,
+            gives,
+            age: 0.0,
             mean: None,
+            setpoint: 0.0,
+            mean_setpoint: 0.0,
             drift: 0.0,
             settling: Some(SETTLING.0),
             margin: *MARGIN.start(),
@@ -101,9 +121,19 @@ impl Controller {
         }
     }
 
-    /// The mean fill to aim at. Between two bursts the fill swings by a burst, half of it to either side, and no burst is as regular as that.
+    /// The fill to aim at. Of the ring it is what lies in it between two bursts of the device, a burst and a step at most,
+    /// for a device that gives, and what is left after a burst for one that takes: as if it worked sample by sample.
     fn target(&self) -> f64 {
-        (0.6 * self.burst + self.step + self.margin).min(MAX_TARGET)
+        let needed = if self.gives { 1.1 * self.burst + STEP } else { 0.1 * self.burst };
+        (needed + self.margin).min(MAX_TARGET)
+    }
+
+    /// How much there is, given that `frames` wait in the ring, in seconds. A device works in bursts, and would go on
+    /// between them if it could: without that, the fill jumps by a burst whenever bursts and steps overtake each other.
+    fn fill(&self, frames: usize, shared: &Shared) -> f64 {
+        let since = shared.now_us().saturating_sub(shared.called_us.load(Relaxed)) as f64 / 1e6;
+        let since = since.min(1.5 * self.burst);
+        frames as f64 / self.rate + if self.gives { since } else { -since }
     }
 
     /// What is known of the fill is of no use any more.
@@ -129,32 +159,46 @@ impl Controller {
 
     /// What to do, given that `frames` wait in the ring.
     fn steer(&mut self, frames: usize, shared: &Shared) -> Steering {
-        let fill = frames as f64 / self.rate;
+        let fill = self.fill(frames, shared);
+        self.age += STEP;
+        let learning = (1.0 - self.age / LEARNING).max(0.0);
+        let speed = SPEED.1 + (SPEED.0 - SPEED.1) * learning;
         let before = self.mean.unwrap_or(fill);
         // Averaged ten times as fast as it is steered by, and faster while nothing is steered.
-        let share = if self.settling.is_some() { 0.1 } else { 10.0 * SPEED * STEP };
+        let share = if self.settling.is_some() { 0.1 } else { 10.0 * speed * STEP };
         let mean = before + (fill - before) * share;
         self.mean = Some(mean);
-        shared.fill_us.store((mean * 1e6) as u32, Relaxed);
-        let error = mean - self.target();
+        let counted = if self.gives { mean - 0.5 * self.burst } else { mean + 0.5 * self.burst };
+        shared.fill_us.store((counted.max(0.0) * 1e6) as u32, Relaxed);
+        let target = self.target();
         match &mut self.settling {
             Some(left) if *left > 0.0 => {
                 *left -= STEP;
-                return Steering { deviation: self.drift, excess: 0 };
+                return Steering { deviation: self.drift, mending: 0.0, excess: 0.0 };
             }
             Some(_) => {
                 self.settling = None;
-                if error.abs() > OFF.1 {
-                    self.mean = None;
-                    return Steering { deviation: self.drift, excess: (error * self.rate) as isize };
-                }
+                // A microphone's sound is left out by whole steps.
+                let whole = if self.gives { ((mean - target) / STEP).trunc() * STEP } else { mean - target };
+                let excess = if whole.abs() > OFF.1 { whole } else { 0.0 };
+                self.setpoint = mean - excess;
+                (self.mean, self.mean_setpoint) = (Some(self.setpoint), self.setpoint);
+                return Steering { deviation: self.drift, mending: 0.0, excess };
             }
-            None if error.abs() > OFF.0 => self.settle(SETTLING.1),
             None => {}
         }
-        self.drift = (self.drift + SPEED * SPEED * error * STEP).clamp(-MAX_DEVIATION, MAX_DEVIATION);
-        let mending = (1.4 * SPEED * error).clamp(-MAX_MENDING, MAX_MENDING);
-        Steering { deviation: (mending + self.drift).clamp(-MAX_DEVIATION, MAX_DEVIATION), excess: 0 }
+        let lead = (target - self.setpoint).clamp(-LEAD * STEP, LEAD * STEP);
+        self.setpoint += lead;
+        self.mean_setpoint += (self.setpoint - self.mean_setpoint) * share;
+        let error = mean - self.mean_setpoint;
+        if error.abs() > OFF.0 {
+            self.settle(SETTLING.1);
+        }
+        // A device that is late says nothing about its clock.
+        let believed = error.clamp(-LATE, LATE);
+        self.drift = (self.drift + speed * speed * believed * STEP).clamp(-MAX_DEVIATION, MAX_DEVIATION);
+        let mending = (1.4 * speed * error).clamp(-MAX_MENDING, MAX_MENDING) - lead / STEP;
+        Steering { deviation: (mending + self.drift).clamp(-MAX_DEVIATION, MAX_DEVIATION), mending, excess: 0.0 }
     }
 
     fn frames(&self, seconds: f64) -> usize {
@@ -170,12 +214,17 @@ pub(super) struct Inlet {
     resampler: Async<f32>,
     controller: Controller,
     /// Too little came: wait until the target is reached, so that it does not happen every time.
-    waiting: bool,
+    starting: bool,
     bytes: Vec<u8>,
     input: Vec<f32>,
     output: Vec<f32>,
     /// Converted and not yet read.
     ready: Vec<f32>,
+    /// Samples of `ready` that are silence put in.
+    silent: usize,
+    /// Frames that found no room, as counted when it was last looked at.
+    dropped: u64,
+    slip: Slip,
 }
 
 impl Inlet {
@@ -186,71 +235,99 @@ impl Inlet {
             ring,
             layout,
             shared,
-            controller: Controller::new(rate, STEP),
-            waiting: true,
+            controller: Controller::new(rate, true),
+            starting: true,
             bytes: Vec::new(),
             input: Vec::new(),
             output: vec![0.0; most],
             ready: Vec::with_capacity(2 * most),
+            silent: 0,
+            dropped: 0,
+            slip: Slip { anew: true, ..Slip::default() },
             resampler,
         })
     }
 
-    /// Fills `out`; false if some of it had to be silence.
+    /// Fills `out`; false if it had to be silence, of which there are whole ticks only: so an echo canceller can leave
+    /// them out.
     pub fn read(&mut self, out: &mut [f32]) -> bool {
+        let dropped = self.shared.dropped.load(Relaxed);
+        let lost = dropped - std::mem::replace(&mut self.dropped, dropped);
+        self.slip.left_out += (lost as f64 / self.controller.rate * f64::from(SAMPLE_RATE)).round() as usize;
         let mut whole = true;
-        while self.ready.len() < out.len() {
-            if !self.convert() {
-                self.ready.resize(out.len(), 0.0);
-                whole = false;
+        for part in out.chunks_mut(TICK_SAMPLES) {
+            while self.ready.len() < part.len() {
+                if !self.convert() {
+                    self.put_in(1);
+                    whole = false;
+                }
             }
+            part.copy_from_slice(&self.ready[..part.len()]);
+            self.ready.drain(..part.len());
+            let silent = self.silent.min(part.len());
+            self.silent -= silent;
+            self.slip.put_in += silent;
         }
-        out.copy_from_slice(&self.ready[..out.len()]);
-        self.ready.drain(..out.len());
         whole
+    }
+
+    /// How what was read lies on the device's time line.
+    pub fn take_slip(&mut self) -> Slip {
+        std::mem::take(&mut self.slip)
     }
 
     /// Makes one tick of sound; false if the ring holds too little.
     fn convert(&mut self) -> bool {
-        let frame = self.layout.frame_bytes();
-        let mut frames = self.ring.slots() / frame;
+        let frames = self.waiting();
         self.controller.observe(&self.shared);
         let target = self.controller.target();
-        let (wanted, most) = (self.controller.frames(target), self.controller.frames(2.0 * target + 0.040));
-        if self.waiting {
-            if frames < wanted {
+        let excess = self.controller.fill(frames, &self.shared) - target;
+        if self.starting {
+            if excess < 0.0 {
                 return false;
             }
-            self.waiting = false;
+            self.starting = false;
             self.controller.mean = None;
             // What piled up before anybody listened is old.
-            frames -= self.discard(frames - wanted);
-        } else if frames > most {
-            let dropped = self.discard(frames - wanted);
-            frames -= dropped;
+            self.pass_over((excess / STEP) as usize);
+        } else if excess > target + 0.040 {
+            self.pass_over((excess / STEP) as usize);
             self.shared.overruns.fetch_add(1, Relaxed);
             self.controller.settle(SETTLING.1);
         }
-        let Steering { deviation, excess } = self.controller.steer(frames, &self.shared);
-        if excess > 0 {
-            frames -= self.discard(excess.cast_unsigned().min(frames));
-        } else if excess < 0 {
-            // Meanwhile the ring fills.
-            let seconds = excess.unsigned_abs() as f64 / self.controller.rate;
-            self.ready.resize(self.ready.len() + (seconds * f64::from(SAMPLE_RATE)) as usize, 0.0);
-        }
+        let Steering { deviation, mending, excess } = self.controller.steer(self.waiting(), &self.shared);
+        self.slip.hurry = mending;
         // Out of range it cannot be: it is clamped to half of what was announced.
         let _ = self.resampler.set_resample_ratio_relative(1.0 / (1.0 + deviation), true);
-        let needed = self.resampler.input_frames_next();
-        if frames < needed {
-            self.waiting = true;
-            // A device that is lost is no underrun of one that lags.
-            if !self.shared.lost.load(Relaxed) {
-                self.shared.underruns.fetch_add(1, Relaxed);
-                self.controller.ran_out();
-            }
-            return false;
+        let ticks = (excess / STEP) as isize;
+        if ticks > 0 {
+            self.pass_over(ticks.unsigned_abs());
+        } else if ticks < 0 {
+            // Meanwhile the ring fills.
+            self.put_in(ticks.unsigned_abs());
         }
+        if self.ready.len() >= TICK_SAMPLES || self.produce() {
+            return true;
+        }
+        self.starting = true;
+        // A device that is lost is no underrun of one that lags.
+        if !self.shared.lost.load(Relaxed) {
+            self.shared.underruns.fetch_add(1, Relaxed);
+            self.controller.ran_out();
+        }
+        false
+    }
+
+    /// Frames that wait, in the ring and behind it.
+    fn waiting(&self) -> usize {
+        self.ring.slots() / self.layout.frame_bytes()
+            + (self.ready.len() as f64 / f64::from(SAMPLE_RATE) * self.controller.rate) as usize
+    }
+
+    /// Converts the next of the ring into `ready`; false if it holds too little.
+    fn produce(&mut self) -> bool {
+        let frame = self.layout.frame_bytes();
+        let needed = self.resampler.input_frames_next();
         self.bytes.resize(needed * frame, 0);
         if self.ring.pop_entire_slice(&mut self.bytes).is_err() {
             return false;
@@ -262,14 +339,22 @@ impl Inlet {
         made > 0
     }
 
-    fn discard(&mut self, frames: usize) -> usize {
-        match self.ring.read_chunk(frames * self.layout.frame_bytes()) {
-            Ok(chunk) => {
-                chunk.commit_all();
-                frames
+    /// Lets so many ticks of sound go unheard by the call.
+    fn pass_over(&mut self, ticks: usize) {
+        for _ in 0..ticks {
+            if self.ready.len() < TICK_SAMPLES && !self.produce() {
+                return;
             }
-            Err(_) => 0,
+            // Silence that was put in was never heard by the device.
+            let silent = self.silent.min(TICK_SAMPLES);
+            self.silent -= silent;
+            self.slip.passed_over.extend(self.ready.drain(..TICK_SAMPLES).skip(silent));
         }
+    }
+
+    fn put_in(&mut self, ticks: usize) {
+        self.ready.resize(self.ready.len() + ticks * TICK_SAMPLES, 0.0);
+        self.silent += ticks * TICK_SAMPLES;
     }
 }
 
@@ -282,6 +367,11 @@ pub(super) struct Outlet {
     controller: Controller,
     /// As counted by the callback when it was last looked at.
     underruns: u64,
+    /// Frames of silence, as counted by the callback; None: nothing was written yet.
+    silence: Option<u64>,
+    /// Frames of silence that are less than a sample.
+    part: f64,
+    slip: Slip,
     /// Frames still to be left out.
     skip: usize,
     /// The device takes nothing: counted once.
@@ -300,7 +390,10 @@ impl Outlet {
             layout,
             underruns: shared.underruns.load(Relaxed),
             shared,
-            controller: Controller::new(rate, 0.0),
+            controller: Controller::new(rate, false),
+            silence: None,
+            part: 0.0,
+            slip: Slip { anew: true, ..Slip::default() },
             skip: 0,
             stalled: false,
             input: Vec::with_capacity(2 * TICK_SAMPLES),
@@ -337,32 +430,52 @@ impl Outlet {
                 self.shared.overruns.fetch_add(1, Relaxed);
             }
             self.controller.settle(SETTLING.1);
+            self.slip.left_out += TICK_SAMPLES;
             return;
         }
         self.stalled = false;
         self.bytes.clear();
+        let silence = self.shared.silence.load(Relaxed);
+        // What was played before there was anything to play is no gap.
+        let gap = silence - self.silence.replace(silence).unwrap_or(silence);
+        self.note_silence(gap as f64);
         if frames < wanted / 4 || (ran_out && frames < wanted) {
             // Ran empty, or begins: some silence first, so that it does not run empty every time.
             self.output_silence(wanted - frames);
             self.controller.mean = None;
         }
-        let Steering { deviation, excess } = self.controller.steer(frames + self.bytes.len() / frame, &self.shared);
-        if excess < 0 {
-            self.output_silence(excess.unsigned_abs());
+        let Steering { deviation, mending, excess } =
+            self.controller.steer(frames + self.bytes.len() / frame, &self.shared);
+        if excess < 0.0 {
+            self.output_silence(self.controller.frames(-excess));
         } else {
-            self.skip += excess.cast_unsigned();
+            self.skip += self.controller.frames(excess);
         }
         // As in `Inlet`.
         let _ = self.resampler.set_resample_ratio_relative(1.0 / (1.0 + deviation), true);
+        self.slip.hurry = mending;
         let made = run(&mut self.resampler, &self.input[..TICK_SAMPLES], &mut self.output);
         let skipped = self.skip.min(made);
         self.skip -= skipped;
+        self.slip.left_out += (skipped * TICK_SAMPLES).checked_div(made).unwrap_or(0);
         self.layout.encode(&self.output[skipped..made], &mut self.bytes);
         // It fits: the ring holds more than `most` and a tick.
         let _ = self.ring.push_entire_slice(&self.bytes);
     }
 
+    /// How what was written lies on the device's time line.
+    pub fn take_slip(&mut self) -> Slip {
+        std::mem::take(&mut self.slip)
+    }
+
+    fn note_silence(&mut self, frames: f64) {
+        let samples = frames / self.controller.rate * f64::from(SAMPLE_RATE) + self.part;
+        self.part = samples.fract();
+        self.slip.put_in += samples as usize;
+    }
+
     fn output_silence(&mut self, frames: usize) {
+        self.note_silence(frames as f64);
         let from = self.bytes.len();
         self.bytes.resize(from + frames * self.layout.frame_bytes(), 0);
         self.layout.silence(&mut self.bytes[from..]);
@@ -387,6 +500,7 @@ pub(super) fn deliver(ring: &mut Producer<u8>, bytes: &[u8], frame: usize, share
     let taken = bytes.len().min(room);
     if taken < bytes.len() {
         add(&shared.device_overruns, 1);
+        add(&shared.dropped, ((bytes.len() - taken) / frame) as u64);
     }
     let _ = ring.push_entire_slice(&bytes[..taken]);
 }
@@ -400,6 +514,7 @@ pub(super) fn collect(ring: &mut Consumer<u8>, out: &mut [u8], layout: Layout, s
     let (sound, rest) = out.split_at_mut(taken);
     let _ = ring.pop_entire_slice(sound);
     layout.silence(rest);
+    add(&shared.silence, (rest.len() / frame) as u64);
     // Counted once for each time it runs empty: a speaker nobody speaks to is empty all the time.
     let sounding = rest.is_empty();
     if shared.sounding.swap(sounding, Relaxed) && !sounding {
@@ -413,3 +528,6 @@ fn add(counter: &AtomicU64, amount: u64) {
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod echo_tests;

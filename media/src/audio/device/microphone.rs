@@ -6,7 +6,10 @@ use super::{
     follow::{Follower, Line, Listener, Wanted},
     stream::{self, Bytes, Callback, Monitor, Opened, Shared, Totals},
 };
-use crate::audio::source::{Source, SourceState};
+use crate::audio::{
+    slip::Slip,
+    source::{Source, SourceState},
+};
 use rtrb::RingBuffer;
 use std::sync::Arc;
 
@@ -61,6 +64,10 @@ impl Source for Microphone {
             self.inlet = inlet;
         }
         if self.inlet.read(out) { SourceState::Playing } else { SourceState::Starved }
+    }
+
+    fn take_slip(&mut self) -> Slip {
+        self.inlet.take_slip()
     }
 
     fn describe(&self) -> String {

@@ -12,6 +12,7 @@ mod bridge;
 mod follow;
 mod list;
 mod microphone;
+pub mod pair;
 mod pcm;
 mod speaker;
 mod stream;

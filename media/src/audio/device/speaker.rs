@@ -6,7 +6,10 @@ use super::{
     follow::{Follower, Line, Listener, Wanted},
     stream::{self, Bytes, Callback, Monitor, Opened, Shared, Totals},
 };
-use crate::audio::sink::{self, Sink};
+use crate::audio::{
+    sink::{self, Sink},
+    slip::Slip,
+};
 use rtrb::RingBuffer;
 use std::sync::Arc;
 
@@ -69,6 +72,10 @@ impl Sink for Speaker {
             }
             outlet.write(samples);
         }
+    }
+
+    fn take_slip(&mut self) -> Slip {
+        self.playing.as_mut().map(|(outlet, _)| outlet.take_slip()).unwrap_or_default()
     }
 
     /// Closes the device; the last 20 ms or so are not waited for. An error if there is none at the end.

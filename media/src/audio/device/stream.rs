@@ -16,7 +16,7 @@ use std::{
         mpsc,
     },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// A sound system that takes longer than this to open a device is taken for dead.
@@ -55,6 +55,16 @@ pub(super) struct Shared {
     /// Frames of the last callback.
     pub burst: AtomicU64,
     pub callbacks: AtomicU64,
+    /// When it called back last, in microseconds since `began`.
+    pub called_us: AtomicU64,
+    /// The time where there is no clock.
+    pub virtual_us: AtomicU64,
+    /// When the stream was made; none in virtual time.
+    pub began: Option<Instant>,
+    /// Frames of a microphone that found no room in the ring.
+    pub dropped: AtomicU64,
+    /// Frames of silence that a speaker played for want of sound.
+    pub silence: AtomicU64,
     /// The last callback of a speaker had all it wanted.
     pub sounding: AtomicBool,
     errors_in_a_row: AtomicU64,
@@ -72,10 +82,16 @@ impl Deref for Shared {
 impl Shared {
     /// For a further stream of the same microphone or speaker.
     pub fn counting_in(totals: Arc<Totals>) -> Arc<Self> {
-        Arc::new(Self { totals, ..Self::default() })
+        Arc::new(Self { totals, began: Some(Instant::now()), ..Self::default() })
+    }
+
+    /// The time, in microseconds; a virtual one goes with what was noted last.
+    pub fn now_us(&self) -> u64 {
+        self.began.map_or_else(|| self.virtual_us.load(Relaxed), |began| began.elapsed().as_micros() as u64)
     }
 
     pub fn note_callback(&self, frames: usize) {
+        self.called_us.store(self.now_us(), Relaxed);
         self.burst.store(frames as u64, Relaxed);
         self.callbacks.fetch_add(1, Relaxed);
         self.totals.calls.fetch_add(1, Relaxed);

@@ -25,6 +25,7 @@ pub use echo::EchoCanceller;
 pub use gain::GainControl;
 pub use noise::{NoiseSuppressor, RecurrentSuppressor, SpectralSuppressor};
 
+use super::slip::Slip;
 use crate::TICK_SAMPLES;
 use serde::Serialize;
 
@@ -38,6 +39,12 @@ pub trait Stage: Send {
 
     /// Works on what the microphone heard, in place.
     fn capture(&mut self, near: &mut Block);
+
+    /// Is told of a slip of the speaker, before the `render` of the sound it goes with.
+    fn speaker_slipped(&mut self, _slip: &Slip) {}
+
+    /// Is told of a slip of the microphone, before the `capture` of the sound it goes with.
+    fn microphone_slipped(&mut self, _slip: &Slip) {}
 
     /// Adds what is known to `stats`.
     fn report(&self, _stats: &mut ProcessStats) {}
@@ -99,6 +106,17 @@ impl Processor {
     /// as long as it is always the same.
     pub fn render(&mut self, far: &Block) {
         self.stages.iter_mut().for_each(|stage| stage.render(far));
+    }
+
+    /// Is told how what is rendered next lies on the speaker's time line. Without it a gap is a change of the room, which
+    /// takes about a second to be learnt.
+    pub fn speaker_slipped(&mut self, slip: &Slip) {
+        self.stages.iter_mut().for_each(|stage| stage.speaker_slipped(slip));
+    }
+
+    /// Is told how what is captured next lies on the microphone's time line.
+    pub fn microphone_slipped(&mut self, slip: &Slip) {
+        self.stages.iter_mut().for_each(|stage| stage.microphone_slipped(slip));
     }
 
     /// Works on what the microphone heard. What comes out is finite and within -1.0..=1.0, whatever went in.

@@ -101,6 +101,21 @@ fn a_voice_alone_passes_as_it_was() {
     assert!(found.correlation > 0.95, "{found:?}");
 }
 
+/// What is above 300 Hz, by two poles.
+fn high_pass(sound: &[f32]) -> Vec<f32> {
+    let pole = (-std::f32::consts::TAU * 300.0 / 48_000.0).exp();
+    let once = |sound: &[f32]| -> Vec<f32> {
+        let (mut before, mut out) = (0.0, 0.0);
+        let mut step = |&sample: &f32| {
+            out = pole * out + sample - before;
+            before = sample;
+            out
+        };
+        sound.iter().map(&mut step).collect()
+    };
+    once(&once(sound))
+}
+
 #[test]
 fn noise_in_pauses_is_taken_out_and_speech_kept() {
     let near = speech(CUSTOMER, 8);
@@ -118,12 +133,13 @@ fn noise_in_pauses_is_taken_out_and_speech_kept() {
         let before = Level::of(&pause).rms;
         println!("{suppressor:?}: {before:.1} -> {left:.1} dBFS");
         assert!(left < before - 12.0, "{suppressor:?}: {before} -> {left}");
-        // The spectral one shifts phases, which no ear minds; its speech is scored in the lab.
-        if suppressor == NoiseSuppressor::Recurrent {
-            let found = best_match(&near[48_000..7 * 48_000], &heard.out[..8 * 48_000]).unwrap();
-            println!("{suppressor:?}: {found:?}");
-            assert!(found.correlation > 0.93, "{suppressor:?}: {found:?}");
-        }
+        // Where the voice is: below, the spectral one has a high-pass filter, which shifts phases.
+        let (said, kept) = (high_pass(&near[48_000..7 * 48_000]), high_pass(&heard.out[..8 * 48_000]));
+        let found = best_match(&said, &kept).unwrap();
+        println!("{suppressor:?}: {found:?}");
+        // And it weakens speech where that is no louder than the noise, which the recurrent one does not.
+        let least = if suppressor == NoiseSuppressor::Recurrent { 0.97 } else { 0.75 };
+        assert!(found.correlation > least, "{suppressor:?}: {found:?}");
     }
 }
 

@@ -98,7 +98,8 @@ export class CallPanel {
   }
 
   async answer(chat, video = false) {
-    if (chat.view.call.state !== "ringing" || chat.call) return;
+    await this.#desk.freshSound();
+    if (chat.view.call.state !== "ringing" || chat.call || this.#isElsewhere(chat)) return;
     const offer = chat.offer;
     const call = this.#start(chat);
     const camera = video ? await openCamera() : null;
@@ -111,8 +112,16 @@ export class CallPanel {
     this.update();
   }
 
+  /** One call at a time. */
+  #isElsewhere(chat) {
+    const elsewhere = this.#desk.inOtherCall(chat);
+    if (elsewhere) toast("You are in a call in another chat.");
+    return elsewhere;
+  }
+
   async call(chat, video = false) {
-    if (chat.call || chat.over) return;
+    await this.#desk.freshSound();
+    if (chat.call || chat.over || this.#isElsewhere(chat)) return;
     if (chat.view.call.state === "ringing") return this.answer(chat, video);
     const call = this.#start(chat);
     call.offer({ camera: video ? await openCamera() : null });
@@ -305,7 +314,9 @@ export class CallPanel {
     show(byId("reject"), rings);
     const idle = !call && !rings;
     show(byId("call-customer"), idle);
-    byId("call-customer").disabled = !chat || chat.over || this.#desk.inOtherCall(chat);
+    const elsewhere = Boolean(chat) && this.#desk.inOtherCall(chat);
+    byId("call-customer").disabled = !chat || chat.over || elsewhere;
+    byId("call-customer").title = elsewhere ? "You are in a call in another chat" : "";
     show(byId("hang-up"), Boolean(call));
     for (const id of ["mute", "hold", "video", "keys"]) show(byId(id), Boolean(call));
     byId("mute").setAttribute("aria-pressed", String(Boolean(chat?.muted)));

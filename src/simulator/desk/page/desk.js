@@ -65,8 +65,9 @@ class Desk {
     show(byId("sign-in-error"), false);
     byId("sign-in").disabled = true;
     byId("auto-answer-live").checked = byId("auto-answer").checked;
-    this.sound ??= await openSound(byId("sound").value, TONE_HZ);
-    byId("microphone").textContent = this.sound.label;
+    byId("sign-in").textContent = "Waiting for the microphone …";
+    await this.freshSound();
+    byId("sign-in").textContent = "Sign in";
     warmUp(this.sound.track).catch(() => undefined);
     const capacity = Number(byId("capacity").value) || 4;
     this.#socket = new Socket({
@@ -78,6 +79,16 @@ class Desk {
         byId("sign-in-error").textContent = reason;
         show(byId("sign-in-error"), true);
       },
+    });
+  }
+
+  /** Opens what this side sends, the first time and when it has ended: a microphone that was pulled out. */
+  async freshSound() {
+    if (this.sound?.track.readyState === "live") return;
+    this.sound = await openSound(byId("sound").value, TONE_HZ);
+    byId("microphone").textContent = this.sound.label;
+    this.sound.track.addEventListener("ended", () => {
+      byId("microphone").textContent = "the microphone is gone";
     });
   }
 
