@@ -174,3 +174,7 @@ async fn forward(mut from: UnboundedReceiver<SoundNotice>, to: UnboundedSender<S
         }
     }
 }
+
+#[cfg(test)]
+#[path = "voice_tests.rs"]
+mod tests;
