@@ -154,6 +154,8 @@ async fn the_sound_runs_on_while_video_is_added_and_removed() {
         let (hz, _) = page.hears().await;
         assert!((hz - 440.0).abs() < 10.0, "{kind}: {hz} Hz");
     }
+    // And on, after it.
+    played(&page, 4.0).await;
     let after = ours(&customer).await.media.receiver;
     let received = after.packets_received - before.packets_received;
     assert!(received > 50, "{after:?}");
