@@ -154,8 +154,15 @@ async fn the_sound_runs_on_while_video_is_added_and_removed() {
         let (hz, _) = page.hears().await;
         assert!((hz - 440.0).abs() < 10.0, "{kind}: {hz} Hz");
     }
-    let after = ours(&customer).await.media.receiver;
-    assert!(after.packets_received > before.packets_received + 50, "{after:?}");
-    assert_eq!(after.packets_lost, before.packets_lost, "{after:?}");
+    let give_up = Instant::now() + browser_support::PATIENCE;
+    let after = loop {
+        let now = ours(&customer).await.media.receiver;
+        if now.packets_received > before.packets_received + 100 {
+            break now;
+        }
+        assert!(Instant::now() < give_up, "the customer no longer hears the browser: {now:?}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    };
+    assert!(after.packets_lost <= before.packets_lost + 3, "{after:?}");
     center.shutdown().await;
 }
