@@ -14,12 +14,14 @@ Run by scripts/bench-browser, which sees to what it needs.
 """
 
 import base64
+import contextlib
 import functools
 import http.server
 import importlib.machinery
 import importlib.util
 import json
 import os
+import signal
 import socket
 import statistics
 import subprocess
@@ -38,6 +40,7 @@ sys.path.insert(0, str(ROOT / "scripts"))
 from bench_setup import BINARY, steal  # noqa: E402
 
 OUT = ROOT / "target/bench-browser"
+PAGES = ROOT / "scripts/bench_browser"
 CLIPS = 4
 CONDITIONS = [
     ("clean", []),
@@ -61,17 +64,32 @@ def load_scorer():
 
 
 class Browser:
-    """Headless Chromium by way of chromedriver (W3C WebDriver)."""
+    """Headless Chromium by way of chromedriver (W3C WebDriver), for as long as its `with` lasts."""
 
     def __init__(self, page_folder):
-        handler = functools.partial(QuietFiles, directory=str(page_folder))
-        self.files = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        threading.Thread(target=self.files.serve_forever, daemon=True).start()
+        self.page_folder = page_folder
+
+    def __enter__(self):
+        with contextlib.ExitStack() as stack:
+            self.start(stack)
+            self.begun = stack.pop_all()
+        return self
+
+    def __exit__(self, *_):
+        self.begun.close()
+
+    def start(self, stack):
+        """What is begun here is ended by `stack`, also where the rest fails."""
+        profile = stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True))
+        handler = functools.partial(QuietFiles, directory=str(self.page_folder))
+        files = stack.enter_context(http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler))
+        threading.Thread(target=files.serve_forever, daemon=True).start()
+        stack.callback(files.shutdown)
         with socket.socket() as s:
             s.bind(("127.0.0.1", 0))
             port = s.getsockname()[1]
-        self.profile = tempfile.TemporaryDirectory()
-        self.driver = subprocess.Popen(["chromedriver", f"--port={port}"], stdout=subprocess.DEVNULL)
+        driver = subprocess.Popen(["chromedriver", f"--port={port}"], stdout=subprocess.DEVNULL)
+        stack.callback(end, driver)
         self.url = f"http://127.0.0.1:{port}"
         for _ in range(100):
             try:
@@ -79,15 +97,18 @@ class Browser:
                 break
             except OSError:
                 time.sleep(0.05)
+        else:
+            sys.exit("chromedriver does not answer")
         # The page speaks to a simulator of another origin, as an app would.
         args = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
                 "--disable-background-networking", "--disable-component-update", "--disable-web-security",
-                f"--user-data-dir={self.profile.name}", "--use-fake-device-for-media-stream",
+                f"--user-data-dir={profile}", "--use-fake-device-for-media-stream",
                 "--use-fake-ui-for-media-stream", "--autoplay-policy=no-user-gesture-required"]
         options = {"capabilities": {"alwaysMatch": {"goog:chromeOptions": {"args": args}}}}
         self.session = "/session/" + self.post("/session", options)["sessionId"]
+        stack.callback(self.quit)
         self.post(self.session + "/timeouts", {"script": 180_000})
-        page = f"http://127.0.0.1:{self.files.server_port}/customer.html"
+        page = f"http://127.0.0.1:{files.server_port}/customer.html"
         self.post(self.session + "/url", {"url": page})
 
     def post(self, path, body):
@@ -103,12 +124,20 @@ class Browser:
             sys.exit(f"the browser's call failed: {result['error']}")
         return result
 
-    def close(self):
-        urllib.request.urlopen(urllib.request.Request(self.url + self.session, method="DELETE")).close()
-        self.driver.terminate()
-        self.driver.wait()
-        self.files.shutdown()
-        self.profile.cleanup()
+    def quit(self):
+        request = urllib.request.Request(self.url + self.session, method="DELETE")
+        # A driver that is gone has no browser either.
+        with contextlib.suppress(OSError):
+            urllib.request.urlopen(request, timeout=20).close()
+
+
+def end(process):
+    process.terminate()
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 class QuietFiles(http.server.SimpleHTTPRequestHandler):
@@ -126,8 +155,7 @@ class Simulator:
         return self.url
 
     def __exit__(self, *_):
-        self.process.terminate()
-        self.process.wait()
+        end(self.process)
 
 
 def call_ours(url, seconds, heard):
@@ -187,33 +215,32 @@ def sound(only):
     said = module.read(said_file)
     say("| condition | chatphone: PESQ / PLCMOS / buffer / concealed | Chromium: the same | steal |")
     say("|---|---|---|---|")
-    browser = Browser(ROOT / "scripts/bench_browser")
-    for name, line in CONDITIONS:
-        if only not in name:
-            continue
-        arguments = ["--agent", f"play:{said_file}", *(["--seed", "11"] if line else []), *line]
-        id = "".join(c if c.isalnum() else "-" for c in name)
-        ours_file, theirs_file = OUT / f"{id}-ours.wav", OUT / f"{id}-chromium.wav"
+    with Browser(PAGES) as browser:
+        for name, line in CONDITIONS:
+            if only not in name:
+                continue
+            arguments = ["--agent", f"play:{said_file}", *(["--seed", "11"] if line else []), *line]
+            id = "".join(c if c.isalnum() else "-" for c in name)
+            ours_file, theirs_file = OUT / f"{id}-ours.wav", OUT / f"{id}-chromium.wav"
 
-        def ours():
-            with Simulator(arguments) as url:
-                return call_ours(url, seconds, ours_file)
+            def ours():
+                with Simulator(arguments) as url:
+                    return call_ours(url, seconds, ours_file)
 
-        def theirs():
-            with Simulator(arguments) as url:
-                return browser.call(url, seconds)
+            def theirs():
+                with Simulator(arguments) as url:
+                    return browser.call(url, seconds)
 
-        mine, our_steal = without_much_steal(ours)
-        other, their_steal = without_much_steal(theirs)
-        with wave.open(str(theirs_file), "wb") as file:
-            file.setparams((1, 2, 48_000, 0, "NONE", ""))
-            file.writeframes(base64.b64decode(other["sound"]))
-        row = []
-        for file, (delay, concealed) in ((ours_file, figures(mine)), (theirs_file, chromium_figures(other["stats"]))):
-            pesq, mos = score(module, plcmos, said, module.read(file), clips)
-            row.append(f"{pesq:.2f} / {mos:.2f} / {delay:.0f} ms / {concealed:.0f} ms")
-        say(f"| {name} | **{row[0]}** | {row[1]} | {our_steal:.0f} %, {their_steal:.0f} % |")
-    browser.close()
+            mine, our_steal = without_much_steal(ours)
+            other, their_steal = without_much_steal(theirs)
+            with wave.open(str(theirs_file), "wb") as file:
+                file.setparams((1, 2, 48_000, 0, "NONE", ""))
+                file.writeframes(base64.b64decode(other["sound"]))
+            row = []
+            for file, (delay, concealed) in ((ours_file, figures(mine)), (theirs_file, chromium_figures(other["stats"]))):
+                pesq, mos = score(module, plcmos, said, module.read(file), clips)
+                row.append(f"{pesq:.2f} / {mos:.2f} / {delay:.0f} ms / {concealed:.0f} ms")
+            say(f"| {name} | **{row[0]}** | {row[1]} | {our_steal:.0f} %, {their_steal:.0f} % |")
 
 
 def figures(report):
@@ -241,17 +268,15 @@ def cut(source, target, last_clip):
 
 def setup(calls):
     """Setup times, by turns: this machine's moods are shared by both."""
-    browser = Browser(ROOT / "scripts/bench_browser")
     times = {"chatphone": [], "Chromium": []}
-    before = steal()
-    with Simulator(["--agent", "tone:440"]) as url:
+    with Browser(PAGES) as browser, Simulator(["--agent", "tone:440"]) as url:
+        before = steal()
         for _ in range(calls):
             report = call_ours(url, 2, OUT / "setup.wav")["timing_ms"]
             times["chatphone"].append((report["request_to_connected"], report["request_to_first_audio"]))
             theirs = browser.call(url, 2)["times"]
             times["Chromium"].append((theirs["connected_ms"], theirs["sound_ms"]))
-    after = steal()
-    browser.close()
+        after = steal()
     say("| customer | REQUEST_CALL → connected | → first sound |")
     say("|---|---|---|")
     for name, rows in times.items():
@@ -263,16 +288,14 @@ def setup(calls):
 
 def agents(calls):
     """Setup times of `chatphone call` with Chromium at the agent's desk."""
-    browser = Browser(ROOT / "scripts/bench_browser")
     rows = []
-    before = steal()
-    with Simulator(["--agent", "desk"]) as url:
+    with Browser(PAGES) as browser, Simulator(["--agent", "desk"]) as url:
+        before = steal()
         browser.post(browser.session + "/url", {"url": f"{url}/desk?name=Ada&tone=880&answer=auto&ring=no"})
         for _ in range(calls):
             report = call_ours(url, 2, OUT / "setup.wav")["timing_ms"]
             rows.append((report["request_to_connected"], report["request_to_first_audio"]))
-    after = steal()
-    browser.close()
+        after = steal()
     cells = [f"{statistics.median(c):.0f} ms ({min(c):.0f}–{max(c):.0f})" for c in zip(*rows)]
     say("| agent | REQUEST_CALL → connected | → first sound at the customer |")
     say("|---|---|---|")
@@ -290,6 +313,8 @@ def say(line):
 
 
 def main():
+    # Told to end, it ends what it began.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     OUT.mkdir(parents=True, exist_ok=True)
     what, rest = (sys.argv[1:] or ["all"])[0], sys.argv[2:]
     if what == "setup":

@@ -84,9 +84,11 @@ fn run(tone: CallTone, speaker: Wanted, at_most: Option<Duration>, stopped: &Rec
 
 fn sound(tone: CallTone, speaker: &mut dyn Sink, at_most: Option<Duration>, stopped: &Receiver<()>) {
     let (mut source, mut block) = (tone.source(), [0.0; TICK_SAMPLES]);
-    let start = Instant::now();
-    let mut next = start;
-    while at_most.is_none_or(|most| start.elapsed() < most) {
+    let mut next = Instant::now();
+    // Counted in what was played: a machine that stands still makes a tone no shorter.
+    let mut left = at_most.map(|most| most.as_millis() / TICK.as_millis());
+    while left != Some(0) {
+        left = left.map(|left| left - 1);
         source.read(&mut block);
         speaker.write(&block);
         next += TICK;
@@ -106,6 +108,7 @@ mod tests {
     use crate::call::{CallEnd, EndedBy};
     use chatphone_media::audio::compare::tone_level;
     use chatphone_media::audio::pipe::pipe;
+    use chatphone_media::audio::source::SourceState;
 
     fn ended(outcome: Outcome) -> CallEvent {
         CallEvent::Ended(CallEnd { outcome, reason: String::new(), code: None, ended_by: EndedBy::Remote })
@@ -147,10 +150,13 @@ mod tests {
     fn a_tone_is_played_until_it_is_told_to_stop_and_no_longer_than_it_may() {
         let (mut speaker, mut heard) = pipe(48_000);
         let (_stop, stopped) = channel();
-        sound(CallTone::Busy, &mut speaker, Some(Duration::from_millis(200)), &stopped);
-        let mut played = [0.0; 4_800];
-        heard.read(&mut played);
+        sound(CallTone::Busy, &mut speaker, Some(20 * TICK), &stopped);
+        let mut played = [0.0; 20 * TICK_SAMPLES];
+        assert_eq!(heard.read(&mut played), SourceState::Playing);
         assert!(tone_level(&played, 425.0) > -27.0, "{}", tone_level(&played, 425.0));
+        // That was all of it.
+        heard.read(&mut played);
+        assert_eq!(played, [0.0; 20 * TICK_SAMPLES]);
         let (mut speaker, _heard) = pipe(48_000);
         let (stop, stopped) = channel();
         drop(stop);

@@ -219,7 +219,7 @@ impl Call {
     fn hear(&mut self, packet: ReceivedRtp, report: &impl Fn(CallEvent)) {
         let Some((media, codecs)) = &self.media else { return };
         if codecs.is_event(packet.payload_type)
-            && let Some(digit) = self.keys.push(&packet.payload, packet.timestamp)
+            && let Some(digit) = self.keys.push(packet.ssrc, &packet.payload, packet.timestamp)
         {
             report(CallEvent::Digit(digit));
         }

@@ -199,26 +199,24 @@ impl Dialler {
 /// Tells keys from received telephone events: each once, however many packets it takes and whichever are lost.
 #[derive(Debug, Default)]
 pub struct DtmfReceiver {
-    last: Option<u32>,
+    /// SSRC and timestamp of the last event.
+    last: Option<(u32, u32)>,
 }
 
 impl DtmfReceiver {
     /// Takes a packet of the telephone-event payload type; gives the key with the first packet of its event. Packets may
-    /// be late or doubled; what is no event, or no key, gives nothing.
-    pub fn push(&mut self, payload: &[u8], timestamp: u32) -> Option<Digit> {
+    /// be late or doubled; what is no event, or no key, gives nothing. Timestamps of another SSRC have nothing to do with
+    /// those before (RFC 3550, 5.1: they begin at random).
+    pub fn push(&mut self, ssrc: u32, payload: &[u8], timestamp: u32) -> Option<Digit> {
         let [event, ..] = *payload.first_chunk::<4>()?;
         let digit = Digit::from_event(event)?;
         // Older than the last event (with wrap-around): a late repeat.
-        if self.last.is_some_and(|last| timestamp.wrapping_sub(last) as i32 <= 0) {
+        let is_old = |(stream, last)| stream == ssrc && timestamp.wrapping_sub(last) as i32 <= 0;
+        if self.last.is_some_and(is_old) {
             return None;
         }
-        self.last = Some(timestamp);
+        self.last = Some((ssrc, timestamp));
         Some(digit)
-    }
-
-    /// The stream changed (another SSRC): its timestamps have nothing to do with those before.
-    pub fn reset(&mut self) {
-        self.last = None;
     }
 }
 
@@ -263,11 +261,23 @@ mod tests {
             .enumerate()
             .filter(|(i, _)| i % 7 > 2)
             .flat_map(|(_, p)| [p, p])
-            .filter_map(|p| receiver.push(&p.payload, p.timestamp))
+            .filter_map(|p| receiver.push(7, &p.payload, p.timestamp))
             .map(Digit::label)
             .collect();
         assert_eq!(heard, "12#");
-        assert_eq!(receiver.push(&packets[0].payload, packets[0].timestamp), None);
+        assert_eq!(receiver.push(7, &packets[0].payload, packets[0].timestamp), None);
+    }
+
+    #[test]
+    fn keys_of_another_stream_are_heard_wherever_its_timestamps_begin() {
+        let payload = &events("5")[0].payload;
+        for first in [0, 1_000, u32::MAX - 960, 1 << 31] {
+            let mut receiver = DtmfReceiver::default();
+            assert!(receiver.push(7, payload, 1_000_000).is_some());
+            assert!(receiver.push(8, payload, first).is_some(), "{first}");
+            assert_eq!(receiver.push(8, payload, first), None, "{first}");
+            assert!(receiver.push(8, payload, first.wrapping_add(960)).is_some(), "{first}");
+        }
     }
 
     #[test]
@@ -306,9 +316,9 @@ mod tests {
     proptest! {
         #[test]
         fn any_payload_and_any_text_is_taken_without_panic(
-            payload in proptest::collection::vec(any::<u8>(), 0..8), timestamp: u32, text in ".{0,40}",
+            payload in proptest::collection::vec(any::<u8>(), 0..8), ssrc: u32, timestamp: u32, text in ".{0,40}",
         ) {
-            DtmfReceiver::default().push(&payload, timestamp);
+            DtmfReceiver::default().push(ssrc, &payload, timestamp);
             let _ = text.parse::<Dial>();
         }
     }

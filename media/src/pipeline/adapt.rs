@@ -5,8 +5,8 @@
 //!   It is paid for with bits of its own, not with those of the sound: at one bit rate for both, speech gets worse.
 //!   It travels in the padding of Opus packets (RFC 6716 section 3.2.5), which a decoder that does not know it skips, so
 //!   nothing need be negotiated.
-//! - **The bit rate** goes down when the way fills up, which is loss together with a delay that grows, and comes back
-//!   slowly. Loss alone (a bad radio) is no reason to send less.
+//! - **The bit rate** goes down when the way fills up, which is loss together with a delay that grows and stays so, and
+//!   comes back slowly. Loss alone (a bad radio) is no reason to send less, nor is loss with jitter.
 //!
 //! Reports may be anything: a far end that makes them up gets an encoder within bounds and nothing else. Without reports
 //! everything stays as it is.
@@ -51,15 +51,23 @@ pub struct Adaptation {
     no_dred_before: Option<Instant>,
     /// How long it is left out the next time.
     dred_again: Duration,
+    /// Since when it is sent without filling the way, or was last trusted more for that.
+    dred_fine_since: Option<Instant>,
     round_trip: Base,
     jitter: Base,
 }
 
-/// The least a delay has been, in milliseconds, with what it is now. It creeps up, for a longer way is not a full one.
+/// The least a delay has been, in milliseconds, with what it is now. The least creeps up, for a longer way is not a full
+/// one.
 #[derive(Debug, Clone, Copy, Default)]
 struct Base {
     least: Option<f64>,
-    now: f64,
+    /// The last ones, the newest first; so many are known.
+    recent: [f64; Base::RECENT],
+    known: usize,
+    /// By how much one is less than the one before, on average: jitter goes both ways, a queue that fills only up.
+    falls: f64,
+    differences: u32,
 }
 
 impl Base {
@@ -68,17 +76,43 @@ impl Base {
     const CREEP_CONGESTED: f64 = 900.0;
     /// Milliseconds beyond the base (and half of the base) that are no queue yet.
     const GROWN: f64 = 60.0;
+    /// And so many times the falls: on a way with jitter, a delay far above the least is nothing new.
+    const FALLS: f64 = 4.0;
+    /// Reports that they are averaged over.
+    const FALLS_MEMORY: u32 = 16;
+    /// A queue that stands delays all of so many reports, jitter only some.
+    const RECENT: usize = 3;
 
-    fn add(&mut self, delay: Duration, share: f64) {
-        self.now = delay.as_secs_f64() * 1000.0;
+    /// Takes a delay that came so many seconds after the one before.
+    fn add(&mut self, delay: Duration, since: f64, congested: bool) {
+        let now = delay.as_secs_f64() * 1000.0;
+        // A queue that drains is no jitter.
+        if self.known > 0 && !congested {
+            self.differences = (self.differences + 1).min(Self::FALLS_MEMORY);
+            self.falls += ((self.recent[0] - now).max(0.0) - self.falls) / f64::from(self.differences);
+        }
+        let creep = 1.0 - (-since / if congested { Self::CREEP_CONGESTED } else { Self::CREEP }).exp();
+        self.recent.rotate_right(1);
+        self.recent[0] = now;
+        self.known = (self.known + 1).min(Self::RECENT);
         self.least = Some(match self.least {
-            Some(least) if self.now > least => least + (self.now - least) * share,
-            _ => self.now,
+            Some(least) if now > least => least + (now - least) * creep,
+            _ => now,
         });
     }
 
+    fn is_beyond(&self, delay: f64) -> bool {
+        self.least.is_some_and(|least| delay > 1.5 * least + Self::GROWN + Self::FALLS * self.falls)
+    }
+
+    /// The delay of the last report is more than usual, be it by chance.
+    fn looks_grown(&self) -> bool {
+        self.is_beyond(self.recent[0])
+    }
+
+    /// It has grown, and stays so.
     fn has_grown(&self) -> bool {
-        self.least.is_some_and(|least| self.now > 1.5 * least + Self::GROWN)
+        self.known == Self::RECENT && self.is_beyond(self.recent.iter().copied().fold(f64::INFINITY, f64::min))
     }
 }
 
@@ -132,6 +166,8 @@ impl Adaptation {
     /// How long a way that was full with deep redundancy is spared it, at first and at most.
     const DRED_AGAIN: Duration = Duration::from_secs(60);
     const DRED_AGAIN_MOST: Duration = Duration::from_secs(960);
+    /// Sent for so long on a way that is not full, it is left out for half as long the next time.
+    const DRED_FINE: Duration = Duration::from_secs(60);
     /// Loss that becomes twice as much and this many percent more, so soon after deep redundancy began, is its doing: a
     /// way that lets through so many bits and no more has no delay that grows.
     const WORSE: f64 = 10.0;
@@ -154,6 +190,7 @@ impl Adaptation {
             dred_began: None,
             no_dred_before: None,
             dred_again: Self::DRED_AGAIN,
+            dred_fine_since: None,
             round_trip: Base::default(),
             jitter: Base::default(),
         }
@@ -183,30 +220,44 @@ impl Adaptation {
         self.lossy = if loss >= Self::LOSSY { self.lossy.saturating_add(1) } else { 0 };
         // Nothing takes no time at all: such a figure is made up.
         let known = report.round_trip_time.filter(|time| !time.is_zero() && *time < Duration::from_secs(10));
-        let creep = share(if self.congested.is_some() { Base::CREEP_CONGESTED } else { Base::CREEP });
-        let full = match known {
+        let drains = self.congested.is_some();
+        let base = match known {
             Some(time) => {
-                self.round_trip.add(time, creep);
-                self.round_trip.has_grown()
+                self.round_trip.add(time, since, drains);
+                &self.round_trip
             }
             None => {
-                self.jitter.add(report.jitter.min(Duration::from_secs(10)), creep);
-                self.jitter.has_grown()
+                self.jitter.add(report.jitter.min(Duration::from_secs(10)), since, drains);
+                &self.jitter
             }
         };
+        let (full, maybe_full) = (base.has_grown(), base.looks_grown());
         let lost = match self.congested {
             Some(_) => loss >= Self::STILL_CONGESTED,
             None => loss >= Self::CONGESTED || self.mean_loss >= Self::CONGESTED_MEAN,
         };
         let congested = (full && lost) || self.dred_made_it_worse(now);
         self.follow_congestion(congested, full, since, now);
-        let dred = self.congested.is_none() && self.wants_dred(full, now);
+        let dred = self.congested.is_none() && self.wants_dred(maybe_full, now);
         let settings = self.decide(dred);
         self.dred_began = match self.dred_began {
             _ if !dred => None,
             None => Some((now, loss.max(self.mean_loss))),
             began => began,
         };
+        self.trust_dred(dred, now);
+        (std::mem::replace(&mut self.settings, settings) != settings).then_some(settings)
+    }
+
+    /// Packets go another way from now on: what filled the one before says nothing of it. Gives new settings when they
+    /// changed.
+    pub fn new_way(&mut self) -> Option<EncoderSettings> {
+        (self.round_trip, self.jitter) = (Base::default(), Base::default());
+        (self.congested, self.full_at) = (None, 0.0);
+        self.limit = f64::from(self.base_rate);
+        (self.dred_began, self.dred_fine_since) = (None, None);
+        (self.no_dred_before, self.dred_again) = (None, Self::DRED_AGAIN);
+        let settings = self.decide(self.settings.dred_frames > 0);
         (std::mem::replace(&mut self.settings, settings) != settings).then_some(settings)
     }
 
@@ -215,6 +266,19 @@ impl Adaptation {
             let soon = now.saturating_duration_since(began) <= Self::WORSE_WITHIN;
             soon && self.mean_loss > 2.0 * before + Self::WORSE
         })
+    }
+
+    /// Deep redundancy that has long filled nothing need not be left out for so long the next time.
+    fn trust_dred(&mut self, dred: bool, now: Instant) {
+        if !dred {
+            self.dred_fine_since = None;
+            return;
+        }
+        let since = *self.dred_fine_since.get_or_insert(now);
+        if now.saturating_duration_since(since) >= Self::DRED_FINE {
+            self.dred_again = (self.dred_again / 2).max(Self::DRED_AGAIN);
+            self.dred_fine_since = Some(now);
+        }
     }
 
     fn follow_congestion(&mut self, congested: bool, full: bool, since: f64, now: Instant) {

@@ -12,6 +12,11 @@ use rand::{RngExt, SeedableRng, rngs::StdRng};
 const MS: fn(u64) -> Duration = Duration::from_millis;
 const BASE: u32 = 32_000;
 
+/// The sound of these tests, whatever the usual bit rate is.
+fn opus() -> OpusConfig {
+    OpusConfig { bitrate: BASE, ..OpusConfig::default() }
+}
+
 /// A far end that reports every second.
 struct Far {
     adaptation: Adaptation,
@@ -20,7 +25,7 @@ struct Far {
 
 impl Far {
     fn new() -> Self {
-        Self { adaptation: Adaptation::new(&OpusConfig::default()), now: Instant::now() }
+        Self { adaptation: Adaptation::new(&opus()), now: Instant::now() }
     }
 
     fn report_after(&mut self, after: Duration, report: NetworkReport) -> EncoderSettings {
@@ -103,7 +108,7 @@ fn a_way_that_deep_redundancy_fills_is_spared_it_for_a_while() {
     let mut far = Far::new();
     far.says(0.08, 40, 20);
     assert_eq!(last(&far.says(0.08, 40, 1)).bitrate, BASE + 20_000);
-    assert_eq!(last(&far.says(0.2, 300, 1)).dred_frames, 0);
+    assert_eq!(last(&far.says(0.2, 300, 3)).dred_frames, 0);
     assert!(far.says(0.08, 40, 58).iter().all(|s| s.dred_frames == 0));
     assert!(far.says(0.08, 40, 10).iter().any(|s| s.dred_frames > 0));
 }
@@ -120,12 +125,13 @@ fn loss_alone_or_a_longer_way_alone_is_not_a_full_one() {
 #[test]
 fn jitter_tells_of_a_full_way_where_the_far_end_answers_no_report_of_ours() {
     let mut far = Far::new();
-    let report = |jitter| NetworkReport { fraction_lost: 0.2, round_trip_time: None, jitter: MS(jitter) };
+    let report = |jitter: u64| NetworkReport { fraction_lost: 0.2, round_trip_time: None, jitter: MS(jitter) };
     for _ in 0..5 {
         far.report_after(MS(1000), report(3));
     }
     let before = far.adaptation.settings().bitrate;
-    assert!(before >= BASE && far.report_after(MS(1000), report(150)).bitrate < before);
+    let full: Vec<_> = (0..4).map(|_| far.report_after(MS(1000), report(150)).bitrate).collect();
+    assert!(before >= BASE && full[3] < before, "{full:?}");
 }
 
 #[test]
@@ -222,6 +228,98 @@ fn scattered_counts_of_a_constant_loss_switch_deep_redundancy_once_at_most() {
     }
 }
 
+/// What is on, of ten minutes of loss and of round trips of 40 ms and twice a jitter of up to `jitter` ms; and the least
+/// bit rate once it first was.
+fn lossy_and_jittery(loss: f64, jitter: u64, seed: u64, every: Duration) -> (f64, u32) {
+    let mut rng = StdRng::seed_from_u64(seed);
+    let mut far = Far::new();
+    let (mut with, mut least, reports) = (0, u32::MAX, 600_000 / every.as_millis() as usize);
+    for fraction_lost in scattered(loss, seed, reports) {
+        let round_trip_time = Some(MS(40 + 2 * rng.random_range(0..=jitter)));
+        let report = NetworkReport { fraction_lost, round_trip_time, jitter: MS(jitter / 3) };
+        let settings = far.report_after(every, report);
+        with += usize::from(settings.dred_frames > 0);
+        least = least.min(settings.bitrate);
+    }
+    (with as f64 / reports as f64, least)
+}
+
+#[test]
+fn jitter_on_a_lossy_way_is_no_congestion() {
+    for (loss, jitter, every) in [0.05, 0.1, 0.2]
+        .into_iter()
+        .flat_map(|loss| [40, 80].map(|jitter| (loss, jitter)))
+        .flat_map(|(loss, jitter)| [1_000, 5_000].map(|every| (loss, jitter, MS(every))))
+    {
+        for seed in 0..10 {
+            let (with, least) = lossy_and_jittery(loss, jitter, seed, every);
+            let what = format!("loss {loss}, jitter {jitter} ms, a report every {every:?}, seed {seed}");
+            assert!(with > 0.9, "{what}: deep redundancy is on for {with} of the time");
+            assert!(least >= BASE, "{what}: {least} bit/s");
+        }
+    }
+}
+
+#[test]
+fn a_queue_is_seen_through_jitter() {
+    let mut rng = StdRng::seed_from_u64(1);
+    let mut far = Far::new();
+    let mut rate = |queue: u64, seconds: usize| {
+        let report = |jitter: u64| NetworkReport {
+            fraction_lost: 0.15,
+            round_trip_time: Some(MS(40 + queue + 2 * jitter)),
+            ..NetworkReport::default()
+        };
+        (0..seconds).map(|_| far.report_after(MS(1000), report(rng.random_range(0..=40))).bitrate).min().unwrap()
+    };
+    assert!(rate(0, 60) >= BASE);
+    assert!(rate(400, 15) < BASE);
+}
+
+#[test]
+fn deep_redundancy_that_has_long_filled_nothing_is_trusted_again() {
+    // How long it is left out after it filled the way.
+    fn spared(far: &mut Far) -> usize {
+        far.says(0.3, 400, 4);
+        far.says(0.0, 40, 20);
+        let settings = far.says(0.08, 40, 1_200);
+        24 + settings.iter().position(|s| s.dred_frames > 0).unwrap()
+    }
+    let mut far = Far::new();
+    far.says(0.08, 40, 20);
+    let first = spared(&mut far);
+    // It ran for most of twenty minutes.
+    let second = spared(&mut far);
+    assert!((60..75).contains(&first) && (60..75).contains(&second), "{first} s, {second} s");
+    // A few seconds are not enough.
+    far.says(0.3, 400, 4);
+    let mut after = Vec::new();
+    for _ in 0..3 {
+        far.says(0.0, 40, 20);
+        let mut waited = 24;
+        while last(&far.says(0.08, 40, 1)).dred_frames == 0 {
+            waited += 1;
+        }
+        after.push(waited);
+        far.says(0.3, 400, 4);
+    }
+    assert!(after[1] > 100 && after[2] > 200, "{after:?}");
+}
+
+#[test]
+fn what_filled_one_way_is_not_held_against_the_next() {
+    let mut far = Far::new();
+    far.says(0.08, 40, 20);
+    assert!(last(&far.says(0.3, 400, 6)).bitrate < BASE);
+    let settings = far.adaptation.new_way().unwrap();
+    assert_eq!((settings, settings.bitrate), (far.adaptation.settings(), BASE));
+    // A longer way is nothing but that, and deep redundancy is not spared it.
+    let settings = far.says(0.1, 300, 20);
+    assert!(settings.iter().all(|s| s.bitrate >= BASE) && last(&settings).dred_frames > 0, "{settings:?}");
+    // A way that was good has nothing to change.
+    assert_eq!(Far::new().adaptation.new_way(), None);
+}
+
 proptest! {
     #[test]
     fn whatever_is_reported_the_settings_stay_within_bounds(
@@ -268,7 +366,8 @@ proptest! {
 fn a_call_over_a_bad_way_conceals_less_once_it_is_reported() {
     let network = Network { loss: Loss::Bursts { rate: 0.10, mean_length: 2.5 }, ..Network::default() };
     let heard = |reports_every| {
-        let call = Call { network: network.clone(), reports_every, ..Call::default() };
+        let sender = SenderConfig { encoder: EncoderConfig { opus: opus() }, ..SenderConfig::default() };
+        let call = Call { sender, network: network.clone(), reports_every, ..Call::default() };
         call.run(Box::new(samples::CUSTOMER.source().unwrap().looped()), 45.0).unwrap()
     };
     let (with, without) = (heard(Some(MS(1000))), heard(None));

@@ -4,7 +4,7 @@ use super::{Adaptation, Loudness, NetworkReport, RtpPacket};
 use crate::{
     TICK_SAMPLES,
     audio::{
-        codec::{CodecKind, Encoded, Encoder, EncoderConfig, Error, FRAME_SAMPLES},
+        codec::{CodecKind, Encoded, Encoder, EncoderConfig, EncoderSettings, Error, FRAME_SAMPLES},
         dtmf::{Dial, DialFrame, Dialler},
         jitter::Content,
         level::{Level, Meter},
@@ -294,9 +294,19 @@ impl Sender {
 
     /// Follows what the far end reports of the network (see [`Adaptation`]); `now` is when the report came.
     pub fn report(&mut self, report: &NetworkReport, now: Instant) {
-        let Some(settings) = self.adaptation.as_mut().and_then(|adaptation| adaptation.report(report, now)) else {
-            return;
-        };
+        if let Some(settings) = self.adaptation.as_mut().and_then(|adaptation| adaptation.report(report, now)) {
+            self.adapt(settings);
+        }
+    }
+
+    /// What is sent goes another way from now on (see [`Adaptation::new_way`]).
+    pub fn new_way(&mut self) {
+        if let Some(settings) = self.adaptation.as_mut().and_then(Adaptation::new_way) {
+            self.adapt(settings);
+        }
+    }
+
+    fn adapt(&mut self, settings: EncoderSettings) {
         tracing::debug!(?settings, "the encoder follows the network");
         if let Err(error) = self.encoder.adapt(&settings) {
             tracing::warn!(%error, ?settings, "the encoder does not take the settings");

@@ -100,7 +100,10 @@ impl Voice {
                 if before != codecs {
                     handle.set_codec(codec.kind, codecs.sending_events().map(|(_, clock_rate)| clock_rate));
                 }
-                self.outlet.send_replace(Outlet::new(writer, &codecs));
+                // Unplugged before: it is another peer, not the same one with something else agreed on.
+                if self.outlet.send_replace(Outlet::new(writer, &codecs)).is_none() {
+                    handle.new_way();
+                }
                 self.stage = Stage::Running(handle, codecs);
             }
             other => self.stage = other,
@@ -138,7 +141,7 @@ impl Voice {
     pub(super) fn take(&mut self, packet: ReceivedRtp) -> Option<Digit> {
         let Stage::Running(media, codecs) = &self.stage else { return None };
         let is_key = codecs.is_event(packet.payload_type);
-        let digit = is_key.then(|| self.keys.push(&packet.payload, packet.timestamp)).flatten();
+        let digit = is_key.then(|| self.keys.push(packet.ssrc, &packet.payload, packet.timestamp)).flatten();
         media.take(packet, codecs);
         digit
     }

@@ -5,6 +5,7 @@
 //! devices and files stand behind rings and queues of their own.
 
 mod clock;
+mod hearing;
 mod notice;
 mod outlet;
 mod session;

@@ -1,3 +1,4 @@
+use super::hearing::Hearing;
 use super::notice::{NoticeChannel, SoundNotice};
 use crate::peer::{NegotiatedCodecs, ReceivedRtp, RemoteReport};
 use chatphone_media::TICK_SAMPLES;
@@ -9,7 +10,7 @@ use chatphone_media::audio::sink::Sink;
 use chatphone_media::audio::source::{Source, SourceState};
 use chatphone_media::audio::watch::gain_factor;
 use chatphone_media::pipeline::{
-    EncodedPacket, Receiver, ReceiverConfig, ReceiverStats, RtpPacket, Sender, SenderConfig, SenderStats,
+    EncodedPacket, ReceiverConfig, ReceiverStats, RtpPacket, Sender, SenderConfig, SenderStats,
 };
 use std::sync::mpsc;
 use std::time::Instant;
@@ -103,14 +104,14 @@ enum Command {
     Dial(Dial),
     Codec(CodecKind, Option<u32>),
     Report(RemoteReport, Instant),
+    NewWay,
     Stop(oneshot::Sender<Stopped>),
 }
 
 /// The two halves of a call's sound, ticked by a [`super::MediaClock`].
 pub struct MediaSession {
     sender: Sender,
-    receiver: Receiver,
-    receiver_config: ReceiverConfig,
+    hearing: Hearing,
     parts: Option<Sinks>,
     devices: DeviceMonitors,
     notices: UnboundedSender<SoundNotice>,
@@ -165,14 +166,12 @@ impl MediaSession {
         packets: UnboundedSender<EncodedPacket>,
     ) -> Result<(Self, MediaHandle), codec::Error> {
         let sender = Sender::new(parts.source, SenderConfig { codec, ..config.sender })?;
-        let receiver_config = ReceiverConfig { codec, ..config.receiver };
-        let receiver = Receiver::new(receiver_config.clone())?;
+        let hearing = Hearing::new(ReceiverConfig { codec, ..config.receiver })?;
         let (commands_tx, commands) = mpsc::channel();
         let (stats, stats_rx) = watch::channel(MediaStats::default());
         let session = Self {
             sender,
-            receiver,
-            receiver_config,
+            hearing,
             parts: Some(Sinks { sink: parts.sink, speaker: parts.speaker, recorder: parts.recorder }),
             devices: parts.devices,
             notices: parts.notices.sender(),
@@ -195,9 +194,9 @@ impl MediaSession {
     pub(super) fn tick(&mut self, now: Instant) -> bool {
         loop {
             match self.commands.try_recv() {
-                Ok(Command::Packet(codec, packet, arrival)) => self.take(codec, packet, arrival),
-                Ok(Command::Noise(packet, arrival)) => self.receiver.push(packet, arrival),
-                Ok(Command::Event(packet)) => self.receiver.push_event(&packet),
+                Ok(Command::Packet(codec, packet, arrival)) => self.hearing.push(codec, packet, arrival),
+                Ok(Command::Noise(packet, arrival)) => self.hearing.push_noise(packet, arrival),
+                Ok(Command::Event(packet)) => self.hearing.push_event(&packet),
                 Ok(Command::Controls(controls)) => self.control(controls),
                 Ok(Command::Dial(dial)) => self.sender.dial(dial),
                 Ok(Command::Codec(codec, events)) => {
@@ -208,6 +207,7 @@ impl MediaSession {
                 Ok(Command::Report(report, arrival)) => {
                     self.sender.report(&report.network(self.sender.codec().clock_rate()), arrival);
                 }
+                Ok(Command::NewWay) => self.sender.new_way(),
                 Ok(Command::Stop(done)) => {
                     let stats = self.read_stats();
                     self.stats.send_replace(stats);
@@ -225,7 +225,7 @@ impl MediaSession {
         }
         self.send();
         let mut far = [0.0; TICK_SAMPLES];
-        self.receiver.pull(&mut far, now);
+        self.hearing.pull(&mut far, now);
         if let Some(parts) = &mut self.parts {
             parts.sink.write(&far);
             if let Some(recorder) = &mut parts.recorder {
@@ -241,25 +241,11 @@ impl MediaSession {
             }
         }
         self.ticks = self.ticks.wrapping_add(1);
-        let heard = self.stats.borrow().receiver.first_audio.is_none() && self.receiver.stats().first_audio.is_some();
+        let heard = self.stats.borrow().receiver.first_audio.is_none() && self.hearing.stats().first_audio.is_some();
         if heard || self.ticks.is_multiple_of(STATS_TICKS) {
             self.stats.send_replace(self.read_stats());
         }
         true
-    }
-
-    /// The far end may go over to another codec of the answer at any time; the figures then begin anew.
-    fn take(&mut self, codec: CodecKind, packet: RtpPacket, arrival: Instant) {
-        if codec != self.receiver.codec() {
-            match Receiver::new(ReceiverConfig { codec, ..self.receiver_config.clone() }) {
-                Ok(receiver) => self.receiver = receiver,
-                Err(error) => {
-                    tracing::warn!(%error, %codec, "the far end's codec cannot be had");
-                    return;
-                }
-            }
-        }
-        self.receiver.push(packet, arrival);
     }
 
     fn send(&mut self) {
@@ -282,7 +268,7 @@ impl MediaSession {
     fn read_stats(&self) -> MediaStats {
         MediaStats {
             sender: self.sender.stats(),
-            receiver: self.receiver.stats(),
+            receiver: self.hearing.stats(),
             microphone: self.devices.microphone.as_ref().map(Monitor::stats),
             speaker: self.devices.speaker.as_ref().map(Monitor::stats),
             source_ended: self.sender.source_state() == SourceState::Ended,
@@ -343,6 +329,11 @@ impl MediaHandle {
     /// Lets what is sent follow the network, as the far end reports on it now.
     pub fn report(&self, report: RemoteReport) {
         let _ = self.commands.send(Command::Report(report, Instant::now()));
+    }
+
+    /// What is sent goes to another peer from now on: what was learned of the way to the last one is forgotten.
+    pub fn new_way(&self) {
+        let _ = self.commands.send(Command::NewWay);
     }
 
     /// The figures, as of at most 100 ms ago; changes wake the receiver.

@@ -63,6 +63,67 @@ pub struct ReceiverStats {
 }
 
 impl ReceiverStats {
+    /// These figures as those of a stream that began with another receiver, whose last ones are `before`: counters add up,
+    /// the first packet is the first of both, and levels are of now.
+    #[must_use]
+    pub fn continuing(self, before: &Self) -> Self {
+        // None is left out: a field that is new must find its place here.
+        let Self {
+            packets_received,
+            bytes_received,
+            packets_lost,
+            packets_discarded,
+            duplicates,
+            malformed,
+            jitter,
+            concealed_samples,
+            silent_concealed_samples,
+            concealment_events,
+            comfort_noise_samples,
+            inserted_samples_for_deceleration,
+            removed_samples_for_acceleration,
+            jitter_buffer_delay,
+            jitter_buffer_target_delay,
+            jitter_buffer_minimum_delay,
+            jitter_buffer_emitted_count,
+            fec_packets_received,
+            dred_packets_received,
+            total_samples_received,
+            total_audio_energy,
+            audio_level,
+            first_packet,
+            first_audio,
+        } = self;
+        Self {
+            packets_received: before.packets_received + packets_received,
+            bytes_received: before.bytes_received + bytes_received,
+            packets_lost: before.packets_lost + packets_lost,
+            packets_discarded: before.packets_discarded + packets_discarded,
+            duplicates: before.duplicates + duplicates,
+            malformed: before.malformed + malformed,
+            jitter,
+            concealed_samples: before.concealed_samples + concealed_samples,
+            silent_concealed_samples: before.silent_concealed_samples + silent_concealed_samples,
+            concealment_events: before.concealment_events + concealment_events,
+            comfort_noise_samples: before.comfort_noise_samples + comfort_noise_samples,
+            inserted_samples_for_deceleration: before.inserted_samples_for_deceleration
+                + inserted_samples_for_deceleration,
+            removed_samples_for_acceleration: before.removed_samples_for_acceleration
+                + removed_samples_for_acceleration,
+            jitter_buffer_delay: before.jitter_buffer_delay + jitter_buffer_delay,
+            jitter_buffer_target_delay: before.jitter_buffer_target_delay + jitter_buffer_target_delay,
+            jitter_buffer_minimum_delay: before.jitter_buffer_minimum_delay + jitter_buffer_minimum_delay,
+            jitter_buffer_emitted_count: before.jitter_buffer_emitted_count + jitter_buffer_emitted_count,
+            fec_packets_received: before.fec_packets_received + fec_packets_received,
+            dred_packets_received: before.dred_packets_received + dred_packets_received,
+            total_samples_received: before.total_samples_received + total_samples_received,
+            total_audio_energy: before.total_audio_energy + total_audio_energy,
+            audio_level,
+            first_packet: before.first_packet.or(first_packet),
+            first_audio: before.first_audio.or(first_audio),
+        }
+    }
+
     /// Mean time a sample waited in the jitter buffer; none before the first.
     pub fn mean_jitter_buffer_delay(&self) -> Option<Duration> {
         let mean = self.jitter_buffer_delay / self.jitter_buffer_emitted_count as f64;
