@@ -7,7 +7,7 @@ import { warmUp } from "./call.js";
 import { CallPanel } from "./callpanel.js";
 import { Conversation } from "./conversation.js";
 import { showCustomer } from "./customer.js";
-import { byId, el, show, toast } from "./dom.js";
+import { byId, el, setText, show, toast } from "./dom.js";
 import { Socket } from "./socket.js";
 import { audioContext, openSound } from "./sound.js";
 
@@ -23,6 +23,7 @@ class Desk {
   #desks = [];
   #waiting = [];
   #selected = null;
+  #caller = null;
   #socket = null;
 
   constructor() {
@@ -35,6 +36,7 @@ class Desk {
     byId("sign-out").addEventListener("click", () => this.#signOut());
     byId("ready").addEventListener("change", () => this.#command({ do: "ready", on: byId("ready").checked }));
     byId("end").addEventListener("click", () => this.#selected?.over && this.#forget(this.#selected));
+    byId("caller").addEventListener("click", () => this.#caller && this.select(this.#caller));
     // Browsers let a page sound only after a click.
     addEventListener("click", () => audioContext().catch(() => undefined), { once: true });
     if (settings.has("tone")) byId("sound").value = "tone";
@@ -128,9 +130,35 @@ class Desk {
     this.#socket.send({ ...command, chat_id }).catch(() => undefined);
   }
 
-  /** A call rings in a chat: it is shown. */
+  /**
+   * A call rings in a chat: it is shown, unless the agent is at something in another one. What is being written there
+   * must not go to this customer; the list and a button say who calls.
+   */
   callRings(chat) {
-    if (!this.inOtherCall(chat)) this.select(chat);
+    if (!this.#isOccupied(chat)) this.select(chat);
+  }
+
+  #isOccupied(chat) {
+    const shown = this.#selected;
+    if (!shown || shown === chat || shown.over) return byId("dialog").open;
+    const fields = "input:not([type=checkbox]), select, textarea";
+    return (
+      byId("dialog").open ||
+      document.activeElement?.matches(fields) ||
+      byId("text").value.trim() !== "" ||
+      shown.view.call.state !== "idle" ||
+      this.inOtherCall(chat)
+    );
+  }
+
+  /** Says who calls while another chat is shown, with a way there. */
+  #callers() {
+    const caller = [...this.chats.values()].find(
+      (chat) => chat !== this.#selected && chat.view.call.state === "ringing" && !chat.call,
+    );
+    this.#caller = caller ?? null;
+    setText("caller", caller ? `${caller.view.customer || `Chat ${caller.view.number}`} calls: show` : "");
+    show(byId("caller"), Boolean(caller));
   }
 
   #handle(event) {
@@ -208,16 +236,21 @@ class Desk {
 
   #forget(chat) {
     this.calls.gone(chat);
-    this.chats.delete(chat.view.chat_id);
+    this.#drop(chat);
     if (chat === this.#selected) this.select([...this.chats.values()].at(-1) ?? null);
     this.#lists();
+  }
+
+  /** A chat that was handed over may have come back under its own id: that one stays. */
+  #drop(chat) {
+    if (this.chats.get(chat.view.chat_id) === chat) this.chats.delete(chat.view.chat_id);
   }
 
   select(chat) {
     const before = this.#selected;
     this.#selected = chat;
     if (chat) chat.unread = 0;
-    if (before?.over && before !== chat) this.chats.delete(before.view.chat_id);
+    if (before?.over && before !== chat) this.#drop(before);
     this.conversation.select(chat);
     this.calls.select(chat);
     showCustomer(chat);
@@ -230,6 +263,7 @@ class Desk {
     byId("mine").replaceChildren(...mine.map((chat) => this.#mineItem(chat)));
     byId("waiting").replaceChildren(...this.#waiting.map((view) => this.#waitingItem(view)));
     if (focused) document.querySelector(`[data-chat-id="${focused}"]`)?.focus();
+    this.#callers();
     byId("mine-count").textContent = mine.filter((chat) => !chat.over).length;
     byId("waiting-count").textContent = this.#waiting.length;
     const calling = mine.some((chat) => chat.view.call.state === "ringing" && !chat.call);
