@@ -120,6 +120,11 @@ class Desk {
     return this.#socket.send(command).catch((error) => toast(error.message));
   }
 
+  /** Sends a command; rejects with the reason when it is refused. */
+  send(command) {
+    return this.#socket.send(command);
+  }
+
   /** Does something in a chat; says so when it is refused. */
   chatCommand(chat_id, command) {
     return this.#command({ ...command, chat_id });
