@@ -142,8 +142,10 @@ export class Call {
   dial(keys) {
     const sender = this.#pc.getSenders().find((s) => s.track === this.#audio);
     if (!sender?.dtmf?.canInsertDTMF) return false;
+    // As the simulator reads them: `w` and a comma are pauses, and what only groups the keys says nothing.
+    const tones = keys.replaceAll(/[wW]/g, ",").replaceAll(/[^0-9A-Da-d#*,]/g, "");
     // What is still being dialled would be forgotten.
-    sender.dtmf.insertDTMF(sender.dtmf.toneBuffer + keys.replaceAll("w", ","), 120, 70);
+    sender.dtmf.insertDTMF(sender.dtmf.toneBuffer + tones, 120, 70);
     return true;
   }
 

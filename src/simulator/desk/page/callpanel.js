@@ -346,6 +346,16 @@ export class CallPanel {
   }
 
   update() {
+    const focused = document.activeElement;
+    this.#show();
+    // The button that was pressed may be gone: the next one stands for it.
+    if (focused?.closest(".call") && !focused.offsetParent) {
+      const next = [...document.querySelectorAll(".call .buttons button")].find((b) => b.offsetParent && !b.disabled);
+      (next ?? byId("call-title")).focus();
+    }
+  }
+
+  #show() {
     const chat = this.#chat;
     const view = chat?.view.call ?? { state: "idle" };
     const call = chat?.call ?? null;

@@ -101,6 +101,7 @@ export class Conversation {
   #desk;
   #shown = null;
   #typingTimer = null;
+  #quietTimer = null;
   #typingChat = null;
   /** The chat for which files are being chosen. */
   #filesFor = null;
@@ -153,8 +154,13 @@ export class Conversation {
     show(byId("no-chat"), chat === null);
     if (!chat) return;
     byId("text").value = chat.draft ?? "";
-    byId("log").replaceChildren();
+    // What was said before is not read out again.
+    const log = byId("log");
+    log.setAttribute("aria-live", "off");
+    log.replaceChildren();
     for (const event of chat.events) this.#append(event);
+    clearTimeout(this.#quietTimer);
+    this.#quietTimer = setTimeout(() => log.setAttribute("aria-live", "polite"), 300);
     this.update();
   }
 
@@ -208,7 +214,14 @@ export class Conversation {
     if (!text) return;
     this.#typing(false);
     field.value = "";
-    await this.#do({ do: "message", text });
+    const chat = this.#shown;
+    if (!(await this.#do({ do: "message", text }, chat))) this.#desk.keepDraft(chat, text);
+  }
+
+  /** A text that could not be sent, before what was written since. */
+  putBack(text) {
+    const field = byId("text");
+    field.value = field.value ? `${text} ${field.value}` : text;
   }
 
   /** Tells the customer once that the agent types, and once that it has stopped. */

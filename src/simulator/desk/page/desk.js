@@ -25,6 +25,9 @@ class Desk {
   #selected = null;
   #caller = null;
   #socket = null;
+  #opening = null;
+  /** What was written and not sent when the connection broke, by chat. */
+  #drafts = new Map();
 
   constructor() {
     this.conversation = new Conversation(this);
@@ -77,7 +80,7 @@ class Desk {
       onEvent: (event) => this.#handle(event),
       onState: (on) => this.#connected(on),
       onRefused: (reason) => {
-        byId("sign-in").disabled = false;
+        this.#signOut();
         byId("sign-in-error").textContent = reason;
         show(byId("sign-in-error"), true);
       },
@@ -87,9 +90,15 @@ class Desk {
   /** Opens what this side sends, the first time and when it has ended: a microphone that was pulled out. */
   async freshSound() {
     if (this.sound?.track.readyState === "live") return;
-    this.sound = await openSound(byId("sound").value, TONE_HZ);
-    byId("microphone").textContent = this.sound.label;
-    this.sound.track.addEventListener("ended", () => {
+    // Whoever asks while it is being opened gets the same one.
+    this.#opening ??= openSound(byId("sound").value, TONE_HZ).finally(() => {
+      this.#opening = null;
+    });
+    const sound = await this.#opening;
+    if (this.sound === sound) return;
+    this.sound = sound;
+    byId("microphone").textContent = sound.label;
+    sound.track.addEventListener("ended", () => {
       byId("microphone").textContent = "the microphone is gone";
     });
   }
@@ -100,14 +109,32 @@ class Desk {
     pill.classList.toggle("good", on);
     pill.classList.toggle("bad", !on);
     // The center gave this desk's chats to others when the connection broke; what comes back comes anew.
-    if (!on) for (const chat of [...this.chats.values()]) this.#forget(chat);
+    if (!on) for (const chat of [...this.chats.values()]) this.#lose(chat);
+    const signsIn = !byId("sign-in-view").hidden;
     show(byId("sign-in-view"), false);
     show(byId("desk-view"), true);
+    // What had the focus is hidden now.
+    if (signsIn) byId("desk-name").focus();
+  }
+
+  #lose(chat) {
+    this.#forget(chat);
+    if (chat.draft) this.keepDraft(chat, chat.draft);
+  }
+
+  /** A text that was not sent: it stands in the message field of its chat, also when that comes back later. */
+  keepDraft(chat, text) {
+    const { chat_id } = chat.view;
+    const now = this.chats.get(chat_id);
+    if (!now) this.#drafts.set(chat_id, text);
+    else if (now === this.#selected) this.conversation.putBack(text);
+    else now.draft = text;
   }
 
   #signOut() {
     this.#socket?.close();
     for (const chat of [...this.chats.values()]) this.#forget(chat);
+    this.#drafts.clear();
     this.sound?.track.stop();
     this.sound = null;
     byId("sign-in").disabled = false;
@@ -116,8 +143,15 @@ class Desk {
     byId("name").focus();
   }
 
-  #command(command) {
-    return this.#socket.send(command).catch((error) => toast(error.message));
+  /** Gives whether it was done. */
+  async #command(command) {
+    try {
+      await this.#socket.send(command);
+      return true;
+    } catch (error) {
+      toast(error.message);
+      return false;
+    }
   }
 
   /** Sends a command; rejects with the reason when it is refused. */
@@ -204,6 +238,8 @@ class Desk {
 
   #given({ chat: view, events }) {
     const chat = { view, events, typing: false, unread: 0, over: false, call: null, digits: "" };
+    chat.draft = this.#drafts.get(view.chat_id) ?? "";
+    this.#drafts.delete(view.chat_id);
     this.chats.set(view.chat_id, chat);
     if (!this.#selected || this.#selected.over) this.select(chat);
     else chat.unread = 1;
@@ -264,16 +300,26 @@ class Desk {
 
   #lists() {
     const mine = [...this.chats.values()];
-    const focused = document.activeElement?.dataset.chatId;
+    const { chatId, take } = document.activeElement?.dataset ?? {};
     byId("mine").replaceChildren(...mine.map((chat) => this.#mineItem(chat)));
     byId("waiting").replaceChildren(...this.#waiting.map((view) => this.#waitingItem(view)));
-    if (focused) document.querySelector(`[data-chat-id="${focused}"]`)?.focus();
+    if (chatId || take) this.#focusAgain(chatId, take);
     this.#callers();
     byId("mine-count").textContent = mine.filter((chat) => !chat.over).length;
     byId("waiting-count").textContent = this.#waiting.length;
     const calling = mine.some((chat) => chat.view.call.state === "ringing" && !chat.call);
     const unread = mine.reduce((sum, chat) => sum + chat.unread, 0);
     document.title = `${calling ? "☎ " : unread ? `(${unread}) ` : ""}Agent desk`;
+  }
+
+  /** What had the focus was made anew, or is gone: then what stands in its place. */
+  #focusAgain(chatId, take) {
+    const found =
+      (take && document.querySelector(`[data-take="${CSS.escape(take)}"]`)) ||
+      document.querySelector(`[data-chat-id="${CSS.escape(chatId ?? take)}"]`) ||
+      (take && document.querySelector("[data-take]")) ||
+      byId("mine-title");
+    found.focus();
   }
 
   #mineItem(chat) {
