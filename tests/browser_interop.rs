@@ -154,12 +154,17 @@ async fn the_sound_runs_on_while_video_is_added_and_removed() {
         let (hz, _) = page.hears().await;
         assert!((hz - 440.0).abs() < 10.0, "{kind}: {hz} Hz");
     }
-    // And on, after it.
-    played(&page, 4.0).await;
-    let after = ours(&customer).await.media.receiver;
-    let received = after.packets_received - before.packets_received;
-    assert!(received > 50, "{after:?}");
+    let give_up = Instant::now() + browser_support::PATIENCE;
+    let after = loop {
+        let now = ours(&customer).await.media.receiver;
+        if now.packets_received > before.packets_received + 100 {
+            break now;
+        }
+        assert!(Instant::now() < give_up, "the customer no longer hears the browser: {now:?}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    };
+    // A machine that stands still makes sockets drop some, even on loopback.
     let lost = after.packets_lost - before.packets_lost;
-    assert!((lost as f64) < 0.02 * received as f64, "{lost} of {received} lost: {after:?}");
+    assert!((lost as f64) < 0.02 * (after.packets_received - before.packets_received) as f64 + 1.0, "{after:?}");
     center.shutdown().await;
 }

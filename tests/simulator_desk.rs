@@ -63,6 +63,26 @@ async fn a_call_is_signaled_through_the_desk() {
 }
 
 #[tokio::test]
+async fn an_offer_on_its_way_when_the_customer_hangs_up_calls_nobody() {
+    let simulator = for_desks().await;
+    let mut desk = Desk::sign_in(&simulator, "Ada").await;
+    let mut customer = waiting(&simulator, "c").await;
+    customer.party = customer.until("chat_session_party_joined").await["party_id"].as_str().unwrap().to_owned();
+    let chat = desk.chat().await;
+    customer.signal(json!({"type": "REQUEST_CALL", "offerVideo": false})).await;
+    let number = desk.find("ringing", |e| e["call"]["state"] == "ringing").await["call"]["number"].as_u64().unwrap();
+    customer.signal(json!({"type": "END_CALL"})).await;
+    customer.until_signal("END_CALL").await;
+    let offer = |call: u64| json!({"chat_id": chat, "do": "signal", "call": call, "data": {"type": "OFFER_CALL", "sdp": "v=0"}});
+    assert_eq!(desk.order(offer(number)).await.unwrap_err(), "this call is over");
+    assert_eq!(Admin::new(&simulator).get(&format!("chats/{chat}")).await["chat"]["call"]["state"], "idle");
+    // The next number is a call that the desk makes.
+    desk.order(offer(number + 1)).await.unwrap();
+    customer.until_signal("OFFER_CALL").await;
+    simulator.shutdown().await;
+}
+
+#[tokio::test]
 async fn pages_of_other_origins_get_no_socket_and_no_answer() {
     let simulator = for_desks().await;
     for origin in ["http://evil.example", "http://127.0.0.1:1", "null"] {

@@ -189,3 +189,39 @@ async fn a_desk_takes_one_call_at_a_time() {
     page.shows("call-state", "connected").await;
     center.shutdown().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_offer_that_is_refused_gives_the_buttons_back() {
+    let center = center().await;
+    let browser = Browser::start().await;
+    let page = browser.desk(&center, "Ada", "tone=880").await;
+    let mut customer = Customer::new(&center, "Grace");
+    customer.agent_joins().await;
+    customer.phone.request_call(None, false);
+    page.until("document.getElementById('answer').offsetParent").await;
+    // As if the page spoke of a call that is over.
+    page.eval("globalThis.desk.chats.values().next().value.view.call.number -= 1").await;
+    page.click("answer").await;
+    page.shows("toast", "this call is over").await;
+    page.eval("globalThis.desk.chats.values().next().value.view.call.number += 1").await;
+    page.click("answer").await;
+    customer.hears_something().await;
+    page.shows("call-state", "connected").await;
+    center.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_the_page_does_not_know_is_hung_up() {
+    let center = center().await;
+    let browser = Browser::start().await;
+    let page = browser.desk(&center, "Ada", "tone=880").await;
+    let mut customer = Customer::new(&center, "Grace");
+    customer.agent_joins().await;
+    let admin = Admin::new(&center);
+    let chat = admin.get("chats").await["chats"][0]["chat_id"].as_str().unwrap().to_owned();
+    let offer = json!({"do": "signal", "data": {"type": "OFFER_CALL", "sdp": "v=0\r\n"}});
+    assert_eq!(admin.order(&chat, offer).await.0, 200);
+    customer.call_report().await;
+    page.shows("call-state", "no call").await;
+    center.shutdown().await;
+}

@@ -120,3 +120,49 @@ async fn two_desks_share_the_chats() {
     }
     center.shutdown().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_chat_that_comes_back_to_the_only_desk_goes_on_there() {
+    let center = center().await;
+    let browser = Browser::start().await;
+    let page = browser.desk(&center, "Ada", "tone=880").await;
+    let mut customer = Customer::new(&center, "Grace");
+    customer.agent_joins().await;
+    page.click("transfer").await;
+    page.click("dialog-ok").await;
+    assert_eq!(customer.agent_joins().await, "Ada");
+    page.shows("mine-count", "1").await;
+    page.write("text", "Here I am again").await;
+    page.click("send").await;
+    assert_eq!(customer.gets("chat_session_message").await["msg"], "Please wait: another agent will be with you soon.");
+    assert_eq!(customer.gets("chat_session_message").await["msg"], "Here I am again");
+    customer.phone.send(ClientMessage { msg: "good to read you".into(), ..Default::default() });
+    page.shows("log", "good to read you").await;
+    center.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_in_another_chat_takes_nothing_from_who_is_writing() {
+    let center = center().await;
+    let browser = Browser::start().await;
+    let page = browser.desk(&center, "Ada", "tone=880").await;
+    let mut grace = Customer::new(&center, "Grace");
+    grace.agent_joins().await;
+    page.shows("chat-title", "Grace").await;
+    let mut hedy = Customer::new(&center, "Hedy");
+    hedy.agent_joins().await;
+    page.shows("mine-count", "2").await;
+    page.write("text", "For Grace").await;
+    hedy.phone.request_call(None, false);
+    page.shows("caller", "Hedy calls").await;
+    page.shows("chat-title", "Grace").await;
+    page.click("send").await;
+    assert_eq!(grace.gets("chat_session_message").await["msg"], "For Grace");
+    // The answer to a dialog goes where it was opened, too.
+    page.click("form").await;
+    page.eval("globalThis.desk.select([...globalThis.desk.chats.values()].find((c) => c.view.customer === 'Hedy'))")
+        .await;
+    page.click("dialog-ok").await;
+    assert_eq!(grace.gets("chat_session_form_show").await["form_name"], "contact");
+    center.shutdown().await;
+}

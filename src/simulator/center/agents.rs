@@ -95,7 +95,11 @@ impl Center {
             Taker::Desk(id) => {
                 let Some(desk) = self.desks.get(id) else { return };
                 let (first, last) = desk.names();
-                agent(first, last, Who::Desk { id, line: DeskLine::default(), report: None })
+                agent(
+                    first,
+                    last,
+                    Who::Desk { id, line: DeskLine::after(self.agents_joined * CALLS_A_LINE), report: None },
+                )
             }
         });
         self.queue_changed |= self.queue.remove(&session.number).is_some();
@@ -148,7 +152,7 @@ impl Center {
                 self.carry_out(chat_id, now);
             }
             Who::Desk { line, .. } => {
-                line.hang_up();
+                line.hang_up(None);
                 self.carry_out_desk(chat_id, now);
             }
         }

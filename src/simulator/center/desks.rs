@@ -1,7 +1,7 @@
 //! Desks: who signs in and out, what each is told, and the signaling between a desk and a client.
 
 use super::super::session::{Agent, SCENARIO_PARTY, Session, Who};
-use super::{Action, Center, Side};
+use super::{Action, Center, Side, Timer};
 use crate::api::ServerEvent;
 use crate::api::signaling::Signal;
 use crate::simulator::desk::line::{CallState, DeskLine, DeskLineOutput};
@@ -88,13 +88,19 @@ impl Center {
     }
 
     /// A signaling message of the desk's page.
-    pub(super) fn desk_signal(&mut self, chat_id: &str, signal: Signal, now: Duration) -> Result<(), String> {
+    pub(super) fn desk_signal(
+        &mut self,
+        chat_id: &str,
+        signal: Signal,
+        call: Option<u64>,
+        now: Duration,
+    ) -> Result<(), String> {
         let takes_call = matches!(signal, Signal::OfferCall(_) | Signal::AnswerCall(_));
         if takes_call && self.is_in_another_call(chat_id) {
             return Err("this desk is in another call".into());
         }
         let line = self.desk_line(chat_id).ok_or("this chat is not at a desk")?;
-        line.agent(signal, now)?;
+        line.agent(signal, call, now)?;
         self.carry_out_desk(chat_id, now);
         Ok(())
     }
@@ -108,6 +114,17 @@ impl Center {
             agent.is_some_and(|a| matches!(&a.who, Who::Desk { line, .. } if line.is_taken()))
         };
         desk.chats().iter().filter(|chat| *chat != chat_id).any(in_call)
+    }
+
+    /// Ends a call at a desk that nobody answered in time.
+    pub(super) fn desk_call_unanswered(&mut self, chat_id: &str, party_id: &str, now: Duration) {
+        let agent = self.sessions.get_mut(chat_id).and_then(|s| s.agent.as_mut());
+        if let Some(agent) = agent.filter(|a| a.party_id == party_id)
+            && let Who::Desk { line, .. } = &mut agent.who
+        {
+            line.handle_timeout(now);
+            self.carry_out_desk(chat_id, now);
+        }
     }
 
     pub(super) fn desk_line(&mut self, chat_id: &str) -> Option<&mut DeskLine> {
@@ -131,6 +148,10 @@ impl Center {
             *report = None;
         }
         let (id, party_id) = (*id, agent.party_id.clone());
+        if let Some(due) = line.take_new_timeout() {
+            let (chat_id, party_id) = (chat_id.to_owned(), party_id.clone());
+            self.timers.set(due, Timer::Unanswered { chat_id, party_id });
+        }
         for output in outputs {
             match output {
                 DeskLineOutput::ToClient(signal) => session.signal(Some(party_id.clone()), signal, at),
@@ -200,7 +221,8 @@ impl Center {
             None => CallView::default(),
             Some(Who::Bot(line)) => CallView { state: line.call_state(), ..Default::default() },
             Some(Who::Desk { line, report, .. }) => {
-                CallView { state: line.state(), video: line.video(), report: report.clone() }
+                let (state, number, video) = (line.state(), line.number(), line.video());
+                CallView { state, number, video, report: report.clone() }
             }
         }
     }

@@ -87,6 +87,11 @@ enum Timer {
         party_id: String,
         timer: LineTimer,
     },
+    /// A call at a desk may have waited too long to be answered.
+    Unanswered {
+        chat_id: String,
+        party_id: String,
+    },
     /// A signaling message that is late.
     Late {
         chat_id: String,
@@ -412,6 +417,7 @@ impl Center {
                 Timer::Line { chat_id, party_id, timer } => {
                     self.with_line(&chat_id, Some(&party_id), now, |line, now| line.timer(timer, now));
                 }
+                Timer::Unanswered { chat_id, party_id } => self.desk_call_unanswered(&chat_id, &party_id, now),
                 Timer::Late { chat_id, party_id, message } => self.send_late(&chat_id, party_id, message, now),
                 Timer::Inactivity(chat_id) => self.check_silence(chat_id, now),
                 Timer::Survey { chat_id, form } => {

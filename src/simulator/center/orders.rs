@@ -125,15 +125,15 @@ impl Center {
             ChatCommand::Answer { .. } if !line.answer(now) => return Err("no call rings".into()),
             ChatCommand::Answer { .. } => {}
             ChatCommand::Reject { code, reason } => line.refuse(Rejection { code, reason }),
-            ChatCommand::HangUp if !line.is_busy() => return Err("there is no call".into()),
-            ChatCommand::HangUp => line.hang_up(),
+            ChatCommand::HangUp { .. } if !line.is_busy() => return Err("there is no call".into()),
+            ChatCommand::HangUp { .. } => line.hang_up(),
             ChatCommand::Dial { keys } => {
                 let dial: Dial = keys.parse().map_err(|e| format!("{e}"))?;
                 if !line.dial(dial) {
                     return Err("there is no call to press keys in".into());
                 }
             }
-            ChatCommand::Signal { data } => line.inject(data),
+            ChatCommand::Signal { data, .. } => line.inject(data),
             _ => return Err("a bot cannot do that".into()),
         }
         self.with_line(chat_id, None, now, |_, _| ());
@@ -150,12 +150,13 @@ impl Center {
     ) -> Result<(), String> {
         let Some(command) = self.converse(chat_id, command, now)? else { return Ok(()) };
         match command {
-            ChatCommand::Signal { data } => self.desk_signal(chat_id, data, now),
-            ChatCommand::HangUp | ChatCommand::Reject { .. } => {
+            ChatCommand::Signal { data, call } => self.desk_signal(chat_id, data, call, now),
+            ChatCommand::HangUp { .. } | ChatCommand::Reject { .. } => {
                 let line = self.desk_line(chat_id).ok_or("this chat is not at a desk")?;
                 let done = match &command {
                     ChatCommand::Reject { code, reason } => line.reject(code, reason),
-                    _ => line.hang_up(),
+                    ChatCommand::HangUp { call } => line.hang_up(*call),
+                    _ => false,
                 };
                 self.carry_out_desk(chat_id, now);
                 if done { Ok(()) } else { Err("there is no such call".into()) }

@@ -12,6 +12,8 @@ use std::time::Duration;
 
 /// A REQUEST_CALL this soon after an offer crossed it on the way.
 const CROSSING: Duration = Duration::from_secs(3);
+/// How long a call may ring, or wait for the client's answer.
+pub(in crate::simulator) const UNANSWERED: Duration = Duration::from_secs(60);
 
 /// How far a call has come.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -39,14 +41,30 @@ pub(in crate::simulator) enum DeskLineOutput {
 #[derive(Debug, Default)]
 pub(in crate::simulator) struct DeskLine {
     state: CallState,
+    /// Of the call that there is, or of the last one.
+    number: u64,
     video: bool,
     offered: Duration,
+    /// When a call that nobody answers is over.
+    deadline: Option<Duration>,
+    new_deadline: Option<Duration>,
     out: Vec<DeskLineOutput>,
 }
 
 impl DeskLine {
+    /// A line whose first call is the one after this number.
+    pub fn after(number: u64) -> Self {
+        Self { number, ..Self::default() }
+    }
+
     pub fn state(&self) -> CallState {
         self.state
+    }
+
+    /// The number of the call that there is, or of the last one: what is on its way when a call ends must not be taken
+    /// for a part of the next one.
+    pub fn number(&self) -> u64 {
+        self.number
     }
 
     /// Whether the last side to ask wanted video.
@@ -76,12 +94,13 @@ impl DeskLine {
             // In a running call: the client was started anew and knows nothing of it.
             (Signal::RequestCall(request), _) => {
                 self.video = request.offer_video;
-                self.state = Ringing;
+                self.begin(Ringing, now);
             }
-            (Signal::OfferCall(offer), Idle | Ringing) => {
+            (Signal::OfferCall(offer), Idle) => {
                 self.video = offer.offer_video;
-                self.state = Ringing;
+                self.begin(Ringing, now);
             }
+            (Signal::OfferCall(offer), Ringing) => self.video = offer.offer_video,
             (Signal::OfferCall(offer), Up) => self.video = offer.offer_video,
             // Both sides offer: in this API it is the client who yields.
             (Signal::OfferCall(_), Calling) => return,
@@ -101,17 +120,30 @@ impl DeskLine {
         self.out.push(DeskLineOutput::ToDesk(signal));
     }
 
-    /// A signaling message of the desk's page.
+    /// A signaling message of the desk's page, in the call of this number: the line's own while there is one, the next
+    /// for an offer that begins one. `None` is whichever fits.
     ///
     /// # Errors
     /// When it fits no call.
-    pub fn agent(&mut self, signal: Signal, now: Duration) -> Result<(), &'static str> {
+    pub fn agent(&mut self, signal: Signal, number: Option<u64>, now: Duration) -> Result<(), &'static str> {
         use CallState::{Calling, Idle, Ringing, Up};
+        let begins = self.state == Idle && matches!(signal, Signal::OfferCall(_));
+        let own = self.number + u64::from(begins);
+        if number.is_some_and(|number| number != own) {
+            return match signal {
+                Signal::OfferCall(_) | Signal::AnswerCall(_) => Err("this call is over"),
+                _ => Ok(()),
+            };
+        }
         match (&signal, self.state) {
             (Signal::OfferCall(offer), state) => {
                 self.video = offer.offer_video;
+                match state {
+                    Idle => self.begin(Calling, now),
+                    Ringing => self.wait_in(Calling, now),
+                    Calling | Up => {}
+                }
                 if state != Up {
-                    self.state = Calling;
                     self.offered = now;
                 }
             }
@@ -130,9 +162,41 @@ impl DeskLine {
         Ok(())
     }
 
-    /// Ends the call, and tells both sides. False: there is none.
-    pub fn hang_up(&mut self) -> bool {
-        self.stop(Signal::end_call())
+    fn begin(&mut self, state: CallState, now: Duration) {
+        self.number += 1;
+        self.wait_in(state, now);
+    }
+
+    fn wait_in(&mut self, state: CallState, now: Duration) {
+        self.state = state;
+        self.deadline = Some(now + UNANSWERED);
+        self.new_deadline = self.deadline;
+    }
+
+    /// A time-out that was not told of yet.
+    pub fn take_new_timeout(&mut self) -> Option<Duration> {
+        self.new_deadline.take()
+    }
+
+    /// When [`DeskLine::handle_timeout`] should be called; `None` while no call waits to be answered.
+    pub fn next_timeout(&self) -> Option<Duration> {
+        self.deadline.filter(|_| matches!(self.state, CallState::Ringing | CallState::Calling))
+    }
+
+    /// Ends a call that nobody answered in time.
+    pub fn handle_timeout(&mut self, now: Duration) {
+        if self.next_timeout().is_some_and(|due| due <= now) {
+            if self.state == CallState::Ringing {
+                self.reject("480", "The agent did not answer");
+            } else {
+                self.hang_up(None);
+            }
+        }
+    }
+
+    /// Ends the call, or only that of a number, and tells both sides. False: there is none.
+    pub fn hang_up(&mut self, number: Option<u64>) -> bool {
+        number.is_none_or(|number| number == self.number) && self.stop(Signal::end_call())
     }
 
     /// Refuses the client's call, and tells both sides. False: none rings.
@@ -173,7 +237,7 @@ mod tests {
 
     fn calling() -> DeskLine {
         let mut line = ringing();
-        line.agent(Signal::offer_call("v=0", false), T0).unwrap();
+        line.agent(Signal::offer_call("v=0", false), None, T0).unwrap();
         line.take_outputs();
         line
     }
@@ -196,11 +260,11 @@ mod tests {
     fn candidates_pass_both_ways_while_there_is_a_call() {
         let mut line = calling();
         line.client(candidate(), T0);
-        line.agent(candidate(), T0).unwrap();
+        line.agent(candidate(), None, T0).unwrap();
         assert_eq!(line.take_outputs(), [ToDesk(candidate()), ToClient(candidate())]);
         let mut line = DeskLine::default();
         line.client(candidate(), T0);
-        line.agent(candidate(), T0).unwrap();
+        line.agent(candidate(), None, T0).unwrap();
         assert!(line.take_outputs().is_empty());
     }
 
@@ -210,16 +274,16 @@ mod tests {
         line.client(Signal::end_call(), T0);
         assert_eq!(line.take_outputs(), [ToClient(Signal::end_call()), ToDesk(Signal::end_call())]);
         line.client(Signal::end_call(), T0);
-        line.agent(Signal::end_call(), T0).unwrap();
+        line.agent(Signal::end_call(), None, T0).unwrap();
         assert!(line.take_outputs().is_empty());
     }
 
     #[test]
     fn hanging_up_tells_both_sides_once() {
         let mut line = up();
-        assert!(line.hang_up());
+        assert!(line.hang_up(None));
         assert_eq!(line.take_outputs(), [ToClient(Signal::end_call()), ToDesk(Signal::end_call())]);
-        assert!(!line.hang_up());
+        assert!(!line.hang_up(None));
     }
 
     #[test]
@@ -228,13 +292,13 @@ mod tests {
         assert!(line.reject("486", "busy"));
         assert_eq!(line.take_outputs()[0], ToClient(Signal::call_rejected("486", "busy")));
         assert!(!line.reject("486", "busy") && !up().reject("486", "busy"));
-        assert!(DeskLine::default().agent(Signal::call_rejected("486", "busy"), T0).is_err());
+        assert!(DeskLine::default().agent(Signal::call_rejected("486", "busy"), None, T0).is_err());
     }
 
     #[test]
     fn an_answer_needs_an_offer() {
-        assert!(DeskLine::default().agent(Signal::answer_call("v=0"), T0).is_err());
-        assert!(calling().agent(Signal::answer_call("v=0"), T0).is_err());
+        assert!(DeskLine::default().agent(Signal::answer_call("v=0"), None, T0).is_err());
+        assert!(calling().agent(Signal::answer_call("v=0"), None, T0).is_err());
         let mut line = DeskLine::default();
         line.client(Signal::answer_call("v=0"), T0);
         assert!(line.take_outputs().is_empty());
@@ -243,7 +307,7 @@ mod tests {
     #[test]
     fn a_further_offer_renegotiates() {
         let mut line = up();
-        line.agent(Signal::offer_call("v=0 video", true), T0).unwrap();
+        line.agent(Signal::offer_call("v=0 video", true), None, T0).unwrap();
         line.client(Signal::answer_call("v=0 video"), T0);
         assert_eq!((line.state(), line.video(), line.take_outputs().len()), (CallState::Up, true, 2));
     }
@@ -253,7 +317,7 @@ mod tests {
         let mut line = DeskLine::default();
         line.client(Signal::offer_call("v=0", false), T0);
         assert_eq!(line.state(), CallState::Ringing);
-        line.agent(Signal::answer_call("v=0"), T0).unwrap();
+        line.agent(Signal::answer_call("v=0"), None, T0).unwrap();
         assert_eq!(line.state(), CallState::Up);
     }
 
@@ -272,5 +336,53 @@ mod tests {
             (line.state(), line.take_outputs()),
             (CallState::Ringing, vec![ToDesk(Signal::request_call(false))])
         );
+    }
+
+    #[test]
+    fn an_offer_that_comes_after_the_end_of_its_call_begins_none() {
+        let mut line = ringing();
+        line.client(Signal::end_call(), T0);
+        line.take_outputs();
+        assert!(line.agent(Signal::offer_call("v=0", false), Some(1), T0).is_err());
+        assert_eq!((line.state(), line.take_outputs().len()), (CallState::Idle, 0));
+        line.agent(Signal::offer_call("v=0", false), Some(2), T0).unwrap();
+        assert_eq!((line.state(), line.number()), (CallState::Calling, 2));
+    }
+
+    #[test]
+    fn what_belongs_to_an_older_call_does_not_touch_the_next() {
+        let mut line = calling();
+        line.client(Signal::end_call(), T0);
+        line.client(Signal::request_call(false), T0);
+        line.take_outputs();
+        for late in [candidate(), Signal::end_call(), Signal::call_rejected("603", "no")] {
+            line.agent(late, Some(1), T0).unwrap();
+        }
+        assert!(line.agent(Signal::offer_call("v=0", false), Some(1), T0).is_err());
+        assert!(!line.hang_up(Some(1)));
+        assert_eq!((line.state(), line.take_outputs().len()), (CallState::Ringing, 0));
+        assert!(line.hang_up(Some(2)));
+    }
+
+    #[test]
+    fn an_offer_answers_a_request_that_it_crossed() {
+        let mut line = DeskLine::default();
+        line.client(Signal::request_call(false), T0);
+        line.agent(Signal::offer_call("v=0", false), Some(1), T0).unwrap();
+        assert_eq!((line.state(), line.number()), (CallState::Calling, 1));
+    }
+
+    #[test]
+    fn a_call_that_nobody_answers_ends_by_itself() {
+        for (mut line, last) in
+            [(ringing(), Signal::call_rejected("480", "The agent did not answer")), (calling(), Signal::end_call())]
+        {
+            line.handle_timeout(UNANSWERED - Duration::from_millis(1));
+            assert!(line.is_busy());
+            line.handle_timeout(line.next_timeout().unwrap());
+            assert_eq!(line.take_outputs(), [ToClient(last), ToDesk(Signal::end_call())]);
+            assert_eq!((line.state(), line.next_timeout()), (CallState::Idle, None));
+        }
+        assert_eq!(up().next_timeout(), None);
     }
 }

@@ -68,8 +68,13 @@ pub(in crate::simulator) enum ChatCommand {
     Location { latitude: f64, longitude: f64 },
     /// The agent asks to browse together.
     Cobrowsing,
-    /// The agent's signaling message. At a desk it is checked against the state of the call.
-    Signal { data: Signal },
+    /// The agent's signaling message. At a desk it is checked against the state of the call, and against its number
+    /// where one is given.
+    Signal {
+        data: Signal,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        call: Option<u64>,
+    },
     /// Any event, as it stands, to the client: also one that makes no sense.
     Inject { event: Map<String, Value> },
     /// The agent calls the client.
@@ -89,8 +94,11 @@ pub(in crate::simulator) enum ChatCommand {
         #[serde(default = "declined_reason")]
         reason: String,
     },
-    /// The agent ends the call.
-    HangUp,
+    /// The agent ends the call; at a desk only that of the number, where one is given.
+    HangUp {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        call: Option<u64>,
+    },
     /// The agent presses keys in the call, such as `12w#`.
     Dial { keys: String },
     /// The agent's microphone off or on (desks only).
@@ -276,6 +284,8 @@ pub(in crate::simulator) struct AgentView {
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub(in crate::simulator) struct CallView {
     pub state: CallState,
+    /// Numbers the calls of a chat at a desk: of the one that there is, or of the last one. The next has one more.
+    pub number: u64,
     /// Whether the last side to ask wanted video.
     pub video: bool,
     /// What a desk's page measured last.

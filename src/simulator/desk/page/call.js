@@ -25,6 +25,7 @@ export class Call {
   #camera = null;
   #cameraSender = null;
   #closed = false;
+  #held = false;
   #before = null;
 
   /**
@@ -60,13 +61,19 @@ export class Call {
     return this.#pc;
   }
 
+  /** On hold no picture is sent either; mute is the caller's. */
+  setHeld(held) {
+    this.#held = held;
+    if (this.#camera) this.#camera.enabled = !held;
+  }
+
   get hasVideo() {
     return this.#camera !== null;
   }
 
   /** Offers the call to the client. */
   offer({ camera = null } = {}) {
-    return this.#queue(async () => {
+    return this.#withCamera(camera, async () => {
       if (camera) this.#addCamera(camera);
       await this.#offerNow();
     });
@@ -74,7 +81,7 @@ export class Call {
 
   /** Answers an offer of the client. */
   accept(sdp, { camera = null } = {}) {
-    return this.#queue(async () => {
+    return this.#withCamera(camera, async () => {
       if (camera) this.#addCamera(camera);
       await this.#answerNow(sdp);
     });
@@ -114,7 +121,7 @@ export class Call {
 
   /** The camera's track on, or off with null: renegotiates either way. */
   setCamera(camera) {
-    return this.#queue(async () => {
+    return this.#withCamera(camera, async () => {
       if (camera) {
         this.#addCamera(camera);
       } else if (this.#camera) {
@@ -135,8 +142,10 @@ export class Call {
   dial(keys) {
     const sender = this.#pc.getSenders().find((s) => s.track === this.#audio);
     if (!sender?.dtmf?.canInsertDTMF) return false;
+    // As the simulator reads them: `w` and a comma are pauses, and what only groups the keys says nothing.
+    const tones = keys.replaceAll(/[wW]/g, ",").replaceAll(/[^0-9A-Da-d#*,]/g, "");
     // What is still being dialled would be forgotten.
-    sender.dtmf.insertDTMF(sender.dtmf.toneBuffer + keys.replaceAll("w", ","), 120, 70);
+    sender.dtmf.insertDTMF(sender.dtmf.toneBuffer + tones, 120, 70);
     return true;
   }
 
@@ -154,7 +163,9 @@ export class Call {
   }
 
   #addCamera(camera) {
+    this.#camera?.stop();
     this.#camera = camera;
+    camera.enabled = !this.#held;
     const stream = new MediaStream([camera]);
     this.#cameraSender = this.#pc.addTrack(camera, stream);
   }
@@ -200,6 +211,12 @@ export class Call {
         .addIceCandidate({ candidate, sdpMid: sdpMid ?? (sdpMLineIndex === null ? "0" : null), sdpMLineIndex })
         .catch((error) => this.#on.note(`a candidate cannot be used: ${error.message}`));
     }
+  }
+
+  /** A camera that its call had no use for any more is not left on. */
+  async #withCamera(camera, step) {
+    await this.#queue(step);
+    if (camera && this.#camera !== camera) camera.stop();
   }
 
   /** Changes of the session come one after the other. */

@@ -51,8 +51,14 @@ export class CallPanel {
     const before = chat.view.call.state;
     chat.view.call = view;
     if (view.state === "idle") {
-      this.#close(chat);
-    } else if (view.state === "ringing" && before !== "ringing") {
+      // One that this page began in the meantime is the next.
+      if (chat.call?.number > view.number) chat.offer = null;
+      else this.#close(chat);
+    } else if ((view.state === "calling" || view.state === "up") && chat.call?.number !== view.number) {
+      // The center has a call that this page knows nothing of: the customer would wait for ever.
+      this.#closeCall(chat);
+      this.#hangUpNumber(chat, view.number);
+    } else if (view.state === "ringing" && before !== "ringing" && chat.call?.number !== view.number) {
       // The customer's client was started anew: the call that was up is of no use.
       this.#closeCall(chat);
       this.#rings(chat);
@@ -70,9 +76,8 @@ export class CallPanel {
       chat.offer = null;
     } else if (chat.call) {
       chat.call.signal(data);
-    } else if (data.type === "ICE_CANDIDATE") {
-      chat.early?.push(data);
     }
+    if (data.type === "ICE_CANDIDATE" && chat.offer) chat.early?.push(data);
     if (data.type === "CALL_REJECTED" && !chat.call) chat.note = "The customer declined the call.";
   }
 
@@ -92,7 +97,7 @@ export class CallPanel {
   /** The chat is no longer this desk's. */
   gone(chat) {
     this.#close(chat);
-    chat.view.call = { state: "idle", video: false };
+    chat.view.call = { ...chat.view.call, state: "idle", video: false };
     this.#ringOrNot();
     this.update();
   }
@@ -102,7 +107,8 @@ export class CallPanel {
     if (chat.view.call.state !== "ringing" || chat.call || this.#isElsewhere(chat)) return;
     const offer = chat.offer;
     const call = this.#start(chat);
-    const camera = video ? await openCamera() : null;
+    const camera = video ? await this.#openCamera(chat, call) : null;
+    if (chat.call !== call) return;
     if (offer) {
       call.accept(offer, { camera });
       for (const candidate of chat.early ?? []) call.signal(candidate);
@@ -124,7 +130,9 @@ export class CallPanel {
     if (chat.call || chat.over || this.#isElsewhere(chat)) return;
     if (chat.view.call.state === "ringing") return this.answer(chat, video);
     const call = this.#start(chat);
-    call.offer({ camera: video ? await openCamera() : null });
+    const camera = video ? await this.#openCamera(chat, call) : null;
+    if (chat.call !== call) return;
+    call.offer({ camera });
     this.update();
   }
 
@@ -133,15 +141,22 @@ export class CallPanel {
       { name: "code", label: "Code", options: [["603", "603 Declined"], ["486", "486 Busy"], ["480", "480 Not available"]] },
       { name: "reason", label: "Reason, as the customer reads it", value: "I cannot talk now" },
     ];
+    const { number } = chat.view.call;
     const values = await ask("Reject the call", "Reject", fields);
-    if (values) this.#desk.chatCommand(chat.view.chat_id, { do: "reject", ...values });
+    if (values && chat.view.call.number === number) this.#desk.chatCommand(chat.view.chat_id, { do: "reject", ...values });
   }
 
   hangUp(chat) {
+    const number = chat.call?.number ?? chat.view.call.number;
     // The page is quiet at once; the center tells the customer.
     this.#close(chat);
-    this.#desk.chatCommand(chat.view.chat_id, { do: "hang_up" });
+    this.#hangUpNumber(chat, number);
     this.update();
+  }
+
+  /** It may be over by itself: nothing to say then. */
+  #hangUpNumber(chat, number) {
+    this.#desk.quietCommand(chat.view.chat_id, { do: "hang_up", call: number });
   }
 
   mute(chat, on) {
@@ -154,14 +169,29 @@ export class CallPanel {
   hold(chat, on) {
     chat.held = on;
     chat.call?.setMuted(on || chat.muted);
+    chat.call?.setHeld(on);
     this.#attach();
     this.update();
   }
 
+  /** The camera, off again where the call ended while the person was asked for it. */
+  async #openCamera(chat, call) {
+    const camera = await openCamera();
+    if (chat.call === call) return camera;
+    camera.stop();
+    return null;
+  }
+
   async video(chat, on) {
-    if (!chat.call || on === chat.call.hasVideo) return;
-    const camera = on ? await openCamera() : null;
-    chat.call?.setCamera(camera).then(() => this.#attach());
+    const { call } = chat;
+    // One question for the camera at a time.
+    if (!call || on === call.hasVideo || call.opensCamera) return;
+    chat.note = "";
+    call.opensCamera = on;
+    const camera = on ? await this.#openCamera(chat, call) : null;
+    call.opensCamera = false;
+    if (chat.call !== call || (on && !camera)) return;
+    call.setCamera(camera).then(() => this.#attach());
     this.#attach();
     this.update();
   }
@@ -176,7 +206,7 @@ export class CallPanel {
       iceServers: this.#desk.iceServers,
       track: this.#desk.sound.track,
       send: (data) => {
-        if (chat.call === call) this.#desk.chatCommand(chat.view.chat_id, { do: "signal", data });
+        if (chat.call === call) this.#signal(chat, call, data);
       },
       on: {
         state: () => this.update(),
@@ -192,10 +222,27 @@ export class CallPanel {
         },
       },
     });
+    // The call that rings, or the next one.
+    call.number = chat.view.call.number + (chat.view.call.state === "idle" ? 1 : 0);
     chat.call = call;
     // For tests and the console.
     globalThis.deskCall = call;
     return call;
+  }
+
+  async #signal(chat, call, data) {
+    try {
+      await this.#desk.send({ do: "signal", call: call.number, data, chat_id: chat.view.chat_id });
+    } catch (error) {
+      if (chat.call !== call) return;
+      toast(error.message);
+      if (data.type !== "OFFER_CALL" && data.type !== "ANSWER_CALL") return;
+      // The call cannot come about like this; while the customer's rings on it can be answered again.
+      this.#closeCall(chat);
+      if (chat.view.call.state !== "ringing") this.#hangUpNumber(chat, call.number);
+      this.#ringOrNot();
+      this.update();
+    }
   }
 
   #gotTrack(chat, call, track) {
@@ -299,6 +346,16 @@ export class CallPanel {
   }
 
   update() {
+    const focused = document.activeElement;
+    this.#show();
+    // The button that was pressed may be gone: the next one stands for it.
+    if (focused?.closest(".call") && !focused.offsetParent) {
+      const next = [...document.querySelectorAll(".call .buttons button")].find((b) => b.offsetParent && !b.disabled);
+      (next ?? byId("call-title")).focus();
+    }
+  }
+
+  #show() {
     const chat = this.#chat;
     const view = chat?.view.call ?? { state: "idle" };
     const call = chat?.call ?? null;
@@ -312,12 +369,12 @@ export class CallPanel {
     show(byId("answer"), rings);
     show(byId("answer-video"), rings && view.video);
     show(byId("reject"), rings);
-    const idle = !call && !rings;
+    const idle = !call && view.state === "idle";
     show(byId("call-customer"), idle);
     const elsewhere = Boolean(chat) && this.#desk.inOtherCall(chat);
     byId("call-customer").disabled = !chat || chat.over || elsewhere;
     byId("call-customer").title = elsewhere ? "You are in a call in another chat" : "";
-    show(byId("hang-up"), Boolean(call));
+    show(byId("hang-up"), Boolean(call) || view.state === "calling" || view.state === "up");
     for (const id of ["mute", "hold", "video", "keys"]) show(byId(id), Boolean(call));
     byId("mute").setAttribute("aria-pressed", String(Boolean(chat?.muted)));
     byId("hold").setAttribute("aria-pressed", String(Boolean(chat?.held)));

@@ -101,7 +101,10 @@ export class Conversation {
   #desk;
   #shown = null;
   #typingTimer = null;
+  #quietTimer = null;
   #typingChat = null;
+  /** The chat for which files are being chosen. */
+  #filesFor = null;
 
   constructor(desk) {
     this.#desk = desk;
@@ -124,7 +127,10 @@ export class Conversation {
       }
     });
     text.addEventListener("input", () => this.#typing(text.value !== ""));
-    byId("attach").addEventListener("click", () => byId("file").click());
+    byId("attach").addEventListener("click", () => {
+      this.#filesFor = this.#shown;
+      byId("file").click();
+    });
     byId("file").addEventListener("change", () => this.#sendFiles());
     byId("form").addEventListener("click", () => this.#sendForm());
     byId("secure-form").addEventListener("click", () => this.#sendSecureForm());
@@ -148,8 +154,13 @@ export class Conversation {
     show(byId("no-chat"), chat === null);
     if (!chat) return;
     byId("text").value = chat.draft ?? "";
-    byId("log").replaceChildren();
+    // What was said before is not read out again.
+    const log = byId("log");
+    log.setAttribute("aria-live", "off");
+    log.replaceChildren();
     for (const event of chat.events) this.#append(event);
+    clearTimeout(this.#quietTimer);
+    this.#quietTimer = setTimeout(() => log.setAttribute("aria-live", "polite"), 300);
     this.update();
   }
 
@@ -203,7 +214,14 @@ export class Conversation {
     if (!text) return;
     this.#typing(false);
     field.value = "";
-    await this.#do({ do: "message", text });
+    const chat = this.#shown;
+    if (!(await this.#do({ do: "message", text }, chat))) this.#desk.keepDraft(chat, text);
+  }
+
+  /** A text that could not be sent, before what was written since. */
+  putBack(text) {
+    const field = byId("text");
+    field.value = field.value ? `${text} ${field.value}` : text;
   }
 
   /** Tells the customer once that the agent types, and once that it has stopped. */
@@ -224,7 +242,9 @@ export class Conversation {
 
   async #sendFiles() {
     const input = byId("file");
-    const chat = this.#shown;
+    const chat = this.#filesFor ?? this.#shown;
+    this.#filesFor = null;
+    if (!chat) return;
     for (const file of input.files) {
       const url = `/admin/chats/${chat.view.chat_id}/files?name=${encodeURIComponent(file.name)}`;
       try {
@@ -239,28 +259,33 @@ export class Conversation {
   }
 
   async #sendForm() {
+    // Another chat may be shown by the time the dialog is answered.
+    const chat = this.#shown;
     const values = await ask("Send a form", "Send", [{ name: "name", label: "Form that the client knows", value: "contact", required: true }]);
-    if (values) this.#do({ do: "form", name: values.name });
+    if (values) this.#do({ do: "form", name: values.name }, chat);
   }
 
   async #sendSecureForm() {
+    const chat = this.#shown;
     const fields = [{ name: "form_id", label: "Secure form that the client knows", value: "payment", required: true }];
     const values = await ask("Send a secure form", "Send", fields);
-    if (values) this.#do({ do: "secure_form", form_id: values.form_id });
+    if (values) this.#do({ do: "secure_form", form_id: values.form_id }, chat);
   }
 
   async #sendLocation() {
+    const chat = this.#shown;
     const values = await ask("Send a location", "Send", [
       { name: "latitude", label: "Degrees north", value: "52.5163", type: "number", min: -90, max: 90, step: "any", required: true },
       { name: "longitude", label: "Degrees east", value: "13.3777", type: "number", min: -180, max: 180, step: "any", required: true },
     ]);
-    if (values) this.#do({ do: "location", latitude: Number(values.latitude), longitude: Number(values.longitude) });
+    if (values) this.#do({ do: "location", latitude: Number(values.latitude), longitude: Number(values.longitude) }, chat);
   }
 
   async #transfer() {
+    const chat = this.#shown;
     const others = this.#desk.others().map((d) => [String(d.id), d.name]);
     const options = [["", "Whoever is free next"], ...others];
     const values = await ask("Hand the chat over", "Transfer", [{ name: "desk", label: "To", options }]);
-    if (values) this.#do(values.desk ? { do: "transfer", desk: Number(values.desk) } : { do: "transfer" });
+    if (values) this.#do(values.desk ? { do: "transfer", desk: Number(values.desk) } : { do: "transfer" }, chat);
   }
 }

@@ -7,7 +7,7 @@ import { warmUp } from "./call.js";
 import { CallPanel } from "./callpanel.js";
 import { Conversation } from "./conversation.js";
 import { showCustomer } from "./customer.js";
-import { byId, el, show, toast } from "./dom.js";
+import { byId, el, setText, show, toast } from "./dom.js";
 import { Socket } from "./socket.js";
 import { audioContext, openSound } from "./sound.js";
 
@@ -23,7 +23,11 @@ class Desk {
   #desks = [];
   #waiting = [];
   #selected = null;
+  #caller = null;
   #socket = null;
+  #opening = null;
+  /** What was written and not sent when the connection broke, by chat. */
+  #drafts = new Map();
 
   constructor() {
     this.conversation = new Conversation(this);
@@ -35,6 +39,7 @@ class Desk {
     byId("sign-out").addEventListener("click", () => this.#signOut());
     byId("ready").addEventListener("change", () => this.#command({ do: "ready", on: byId("ready").checked }));
     byId("end").addEventListener("click", () => this.#selected?.over && this.#forget(this.#selected));
+    byId("caller").addEventListener("click", () => this.#caller && this.select(this.#caller));
     // Browsers let a page sound only after a click.
     addEventListener("click", () => audioContext().catch(() => undefined), { once: true });
     if (settings.has("tone")) byId("sound").value = "tone";
@@ -75,7 +80,7 @@ class Desk {
       onEvent: (event) => this.#handle(event),
       onState: (on) => this.#connected(on),
       onRefused: (reason) => {
-        byId("sign-in").disabled = false;
+        this.#signOut();
         byId("sign-in-error").textContent = reason;
         show(byId("sign-in-error"), true);
       },
@@ -85,9 +90,15 @@ class Desk {
   /** Opens what this side sends, the first time and when it has ended: a microphone that was pulled out. */
   async freshSound() {
     if (this.sound?.track.readyState === "live") return;
-    this.sound = await openSound(byId("sound").value, TONE_HZ);
-    byId("microphone").textContent = this.sound.label;
-    this.sound.track.addEventListener("ended", () => {
+    // Whoever asks while it is being opened gets the same one.
+    this.#opening ??= openSound(byId("sound").value, TONE_HZ).finally(() => {
+      this.#opening = null;
+    });
+    const sound = await this.#opening;
+    if (this.sound === sound) return;
+    this.sound = sound;
+    byId("microphone").textContent = sound.label;
+    sound.track.addEventListener("ended", () => {
       byId("microphone").textContent = "the microphone is gone";
     });
   }
@@ -98,14 +109,32 @@ class Desk {
     pill.classList.toggle("good", on);
     pill.classList.toggle("bad", !on);
     // The center gave this desk's chats to others when the connection broke; what comes back comes anew.
-    if (!on) for (const chat of [...this.chats.values()]) this.#forget(chat);
+    if (!on) for (const chat of [...this.chats.values()]) this.#lose(chat);
+    const signsIn = !byId("sign-in-view").hidden;
     show(byId("sign-in-view"), false);
     show(byId("desk-view"), true);
+    // What had the focus is hidden now.
+    if (signsIn) byId("desk-name").focus();
+  }
+
+  #lose(chat) {
+    this.#forget(chat);
+    if (chat.draft) this.keepDraft(chat, chat.draft);
+  }
+
+  /** A text that was not sent: it stands in the message field of its chat, also when that comes back later. */
+  keepDraft(chat, text) {
+    const { chat_id } = chat.view;
+    const now = this.chats.get(chat_id);
+    if (!now) this.#drafts.set(chat_id, text);
+    else if (now === this.#selected) this.conversation.putBack(text);
+    else now.draft = text;
   }
 
   #signOut() {
     this.#socket?.close();
     for (const chat of [...this.chats.values()]) this.#forget(chat);
+    this.#drafts.clear();
     this.sound?.track.stop();
     this.sound = null;
     byId("sign-in").disabled = false;
@@ -114,8 +143,20 @@ class Desk {
     byId("name").focus();
   }
 
-  #command(command) {
-    return this.#socket.send(command).catch((error) => toast(error.message));
+  /** Gives whether it was done. */
+  async #command(command) {
+    try {
+      await this.#socket.send(command);
+      return true;
+    } catch (error) {
+      toast(error.message);
+      return false;
+    }
+  }
+
+  /** Sends a command; rejects with the reason when it is refused. */
+  send(command) {
+    return this.#socket.send(command);
   }
 
   /** Does something in a chat; says so when it is refused. */
@@ -128,9 +169,35 @@ class Desk {
     this.#socket.send({ ...command, chat_id }).catch(() => undefined);
   }
 
-  /** A call rings in a chat: it is shown. */
+  /**
+   * A call rings in a chat: it is shown, unless the agent is at something in another one. What is being written there
+   * must not go to this customer; the list and a button say who calls.
+   */
   callRings(chat) {
-    if (!this.inOtherCall(chat)) this.select(chat);
+    if (!this.#isOccupied(chat)) this.select(chat);
+  }
+
+  #isOccupied(chat) {
+    const shown = this.#selected;
+    if (!shown || shown === chat || shown.over) return byId("dialog").open;
+    const fields = "input:not([type=checkbox]), select, textarea";
+    return (
+      byId("dialog").open ||
+      document.activeElement?.matches(fields) ||
+      byId("text").value.trim() !== "" ||
+      shown.view.call.state !== "idle" ||
+      this.inOtherCall(chat)
+    );
+  }
+
+  /** Says who calls while another chat is shown, with a way there. */
+  #callers() {
+    const caller = [...this.chats.values()].find(
+      (chat) => chat !== this.#selected && chat.view.call.state === "ringing" && !chat.call,
+    );
+    this.#caller = caller ?? null;
+    setText("caller", caller ? `${caller.view.customer || `Chat ${caller.view.number}`} calls: show` : "");
+    show(byId("caller"), Boolean(caller));
   }
 
   #handle(event) {
@@ -171,6 +238,8 @@ class Desk {
 
   #given({ chat: view, events }) {
     const chat = { view, events, typing: false, unread: 0, over: false, call: null, digits: "" };
+    chat.draft = this.#drafts.get(view.chat_id) ?? "";
+    this.#drafts.delete(view.chat_id);
     this.chats.set(view.chat_id, chat);
     if (!this.#selected || this.#selected.over) this.select(chat);
     else chat.unread = 1;
@@ -208,16 +277,21 @@ class Desk {
 
   #forget(chat) {
     this.calls.gone(chat);
-    this.chats.delete(chat.view.chat_id);
+    this.#drop(chat);
     if (chat === this.#selected) this.select([...this.chats.values()].at(-1) ?? null);
     this.#lists();
+  }
+
+  /** A chat that was handed over may have come back under its own id: that one stays. */
+  #drop(chat) {
+    if (this.chats.get(chat.view.chat_id) === chat) this.chats.delete(chat.view.chat_id);
   }
 
   select(chat) {
     const before = this.#selected;
     this.#selected = chat;
     if (chat) chat.unread = 0;
-    if (before?.over && before !== chat) this.chats.delete(before.view.chat_id);
+    if (before?.over && before !== chat) this.#drop(before);
     this.conversation.select(chat);
     this.calls.select(chat);
     showCustomer(chat);
@@ -226,15 +300,26 @@ class Desk {
 
   #lists() {
     const mine = [...this.chats.values()];
-    const focused = document.activeElement?.dataset.chatId;
+    const { chatId, take } = document.activeElement?.dataset ?? {};
     byId("mine").replaceChildren(...mine.map((chat) => this.#mineItem(chat)));
     byId("waiting").replaceChildren(...this.#waiting.map((view) => this.#waitingItem(view)));
-    if (focused) document.querySelector(`[data-chat-id="${focused}"]`)?.focus();
+    if (chatId || take) this.#focusAgain(chatId, take);
+    this.#callers();
     byId("mine-count").textContent = mine.filter((chat) => !chat.over).length;
     byId("waiting-count").textContent = this.#waiting.length;
     const calling = mine.some((chat) => chat.view.call.state === "ringing" && !chat.call);
     const unread = mine.reduce((sum, chat) => sum + chat.unread, 0);
     document.title = `${calling ? "☎ " : unread ? `(${unread}) ` : ""}Agent desk`;
+  }
+
+  /** What had the focus was made anew, or is gone: then what stands in its place. */
+  #focusAgain(chatId, take) {
+    const found =
+      (take && document.querySelector(`[data-take="${CSS.escape(take)}"]`)) ||
+      document.querySelector(`[data-chat-id="${CSS.escape(chatId ?? take)}"]`) ||
+      (take && document.querySelector("[data-take]")) ||
+      byId("mine-title");
+    found.focus();
   }
 
   #mineItem(chat) {

@@ -19,11 +19,18 @@ class Meter extends AudioWorkletProcessor {
     this.candidate = null;
     this.run = 0;
     this.key = null;
+    this.stopped = false;
+    this.port.onmessage = ({ data }) => {
+      if (data !== "stop") return;
+      this.stopped = true;
+      this.port.close();
+    };
   }
 
+  /** A processor that gives true is never let go of. */
   process([input]) {
     const samples = input[0];
-    if (!samples) return true;
+    if (this.stopped || !samples) return !this.stopped;
     for (const sample of samples) {
       this.block[this.filled++] = sample;
       if (this.filled === this.block.length) this.finishBlock();

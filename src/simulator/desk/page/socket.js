@@ -3,6 +3,9 @@
 /** How long to wait before trying again, in ms. */
 const RETRY_AFTER = [250, 500, 1000, 2000];
 
+/** The simulator says no: another try would end the same way. */
+class Refused extends Error {}
+
 export class Socket {
   #socket = null;
   #count = 0;
@@ -24,10 +27,14 @@ export class Socket {
     const socket = new WebSocket(`${scheme}://${location.host}/desk/socket`);
     this.#socket = socket;
     socket.onopen = () => {
-      this.#tries = 0;
       this.send({ do: "sign_in", ...this.signIn() }).then(
-        () => this.onState(true),
+        () => {
+          this.#tries = 0;
+          this.onState(true);
+        },
         (error) => {
+          // A connection that breaks while signing in is tried again.
+          if (!(error instanceof Refused)) return;
           this.close();
           this.onRefused(error.message);
         },
@@ -39,7 +46,7 @@ export class Socket {
       const waiting = this.#waiting.get(event.id);
       this.#waiting.delete(event.id);
       if (event.ok) waiting?.resolve();
-      else waiting?.reject(new Error(event.error));
+      else waiting?.reject(new Refused(event.error));
     };
     socket.onclose = () => {
       for (const { reject } of this.#waiting.values()) reject(new Error("the connection to the simulator is lost"));

@@ -87,6 +87,7 @@ export async function measure(track, { onLevel, onKey }) {
   source.connect(meter);
   return () => {
     meter.port.onmessage = null;
+    meter.port.postMessage("stop");
     source.disconnect();
   };
 }
@@ -98,11 +99,14 @@ export async function ring() {
   const tone = new OscillatorNode(ctx, { frequency: 480 });
   tone.connect(gain).connect(ctx.destination);
   tone.start();
-  for (let n = 0; n < 30; n += 1) {
-    gain.gain.setTargetAtTime(0.06, ctx.currentTime + n * 2, 0.02);
-    gain.gain.setTargetAtTime(0, ctx.currentTime + n * 2 + 0.8, 0.02);
-  }
+  const once = () => {
+    gain.gain.setTargetAtTime(0.06, ctx.currentTime, 0.02);
+    gain.gain.setTargetAtTime(0, ctx.currentTime + 0.8, 0.02);
+  };
+  once();
+  const again = setInterval(once, 2000);
   return () => {
+    clearInterval(again);
     tone.stop();
     gain.disconnect();
   };
