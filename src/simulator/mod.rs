@@ -40,6 +40,7 @@
 
 mod admin;
 mod auth;
+mod bounded;
 mod calls;
 mod center;
 mod config;
