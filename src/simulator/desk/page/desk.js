@@ -196,7 +196,7 @@ class Desk {
       (chat) => chat !== this.#selected && chat.view.call.state === "ringing" && !chat.call,
     );
     this.#caller = caller ?? null;
-    setText("caller", caller ? `${caller.view.customer || `Chat ${caller.view.number}`} calls: show` : "");
+    setText("caller", caller ? `${caller.view.customer || `Chat ${caller.view.number}`} calls: show` : "Nobody calls");
     show(byId("caller"), Boolean(caller));
   }
 
