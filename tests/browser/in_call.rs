@@ -152,6 +152,10 @@ async fn video_is_added_on_either_side_and_removed_again() {
     assert!(customer.answer().await);
     customer.page.until("pc.getReceivers().some((r) => r.track.kind === 'video' && !r.track.muted)").await;
     desk.until("document.getElementById('local-video').videoWidth > 0").await;
+    for held in [true, false] {
+        desk.click("hold").await;
+        assert_eq!(desk.eval("globalThis.deskCall.camera.enabled").await, !held, "no picture is sent on hold");
+    }
 
     customer.offer("globalThis.camera = pc.addTrack(devices.getVideoTracks()[0])").await;
     desk.until("document.getElementById('remote-video').videoWidth > 0").await;

@@ -154,6 +154,11 @@ class Desk {
     }
   }
 
+  /** For tests: as if the network were lost for a moment. */
+  breakConnection() {
+    this.#socket.breakOff();
+  }
+
   /** Sends a command; rejects with the reason when it is refused. */
   send(command) {
     return this.#socket.send(command);
