@@ -30,7 +30,7 @@ const MAX_JSON_BYTES: usize = 1024 * 1024;
 /// The most of a too large upload that is read (and thrown away) so that the client gets to read the error.
 const MAX_DRAINED_BYTES: usize = 4 * MAX_UPLOAD_BYTES as usize;
 /// How long an upload may take: a client that stalls must not keep the others waiting for their turn.
-const UPLOAD_WITHIN: Duration = Duration::from_secs(300);
+pub(super) const UPLOAD_WITHIN: Duration = Duration::from_secs(300);
 /// The most events in one request.
 const MAX_EVENTS: usize = 1000;
 

@@ -40,6 +40,7 @@
 
 mod admin;
 mod auth;
+mod bounded;
 mod calls;
 mod center;
 mod config;
@@ -56,6 +57,7 @@ mod shared;
 mod timers;
 mod widget;
 
+pub use center::Load;
 pub use config::{
     AgentConfig, AgentKind, AgentSound, Hours, Rejection, SimulatorConfig, parse_ice_server, parse_parameter,
 };
@@ -126,6 +128,11 @@ impl Simulator {
     /// The recordings begun so far, in the order of the calls; each is complete once its call is over.
     pub fn recordings(&self) -> Vec<PathBuf> {
         self.shared.telephony.recordings()
+    }
+
+    /// What it holds at the moment.
+    pub fn load(&self) -> Load {
+        self.shared.load()
     }
 
     /// Orders a fault, from now on.

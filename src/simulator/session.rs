@@ -2,7 +2,8 @@
 
 use super::admin::log::From as Side;
 use super::auth::ClientKey;
-use super::desk::line::DeskLine;
+use super::bounded::{Bounded, json_bytes};
+use super::desk::line::{CallState, DeskLine};
 use super::desk::wire::DeskId;
 use super::fault::CallTrouble;
 use super::line::Line;
@@ -23,6 +24,8 @@ use std::time::Duration;
 const MAX_HISTORY: usize = 10_000;
 /// Events kept for a client that does not fetch them; the oldest go first.
 const MAX_WAITING: usize = 2_000;
+/// What the events of either may hold as JSON, in bytes.
+const MAX_BYTES: usize = 32 * 1024 * 1024;
 /// Events of the client remembered to know repeated ones.
 const MAX_SEEN: usize = 500;
 
@@ -51,12 +54,13 @@ pub(super) enum Who {
 }
 
 impl Agent {
-    /// Whether a call is up or on its way.
+    /// Whether a call is up. One that rings is no talk.
     pub fn is_in_call(&self) -> bool {
-        match &self.who {
-            Who::Bot(line) => line.is_busy(),
-            Who::Desk { line, .. } => line.is_busy(),
-        }
+        let state = match &self.who {
+            Who::Bot(line) => line.call_state(),
+            Who::Desk { line, .. } => line.state(),
+        };
+        state == CallState::Up
     }
 
     /// The line of a bot.
@@ -103,8 +107,8 @@ pub(super) struct Session {
     /// When the client last sent something.
     pub last_heard: Duration,
     pub warned: bool,
-    waiting: VecDeque<ServerEvent>,
-    history: VecDeque<ServerEvent>,
+    waiting: Bounded<ServerEvent>,
+    history: Bounded<ServerEvent>,
     /// What happened since [`Session::take_fresh`], in order, for desks and the log.
     fresh: Vec<Fresh>,
     /// Hashes of the client's latest events.
@@ -140,8 +144,8 @@ impl Session {
             survey: None,
             last_heard: now,
             warned: false,
-            waiting: VecDeque::new(),
-            history: VecDeque::new(),
+            waiting: Bounded::new(MAX_WAITING, MAX_BYTES),
+            history: Bounded::new(MAX_HISTORY, MAX_BYTES),
             fresh: Vec::new(),
             seen: VecDeque::new(),
             messages: 0,
@@ -164,11 +168,12 @@ impl Session {
     /// Adds an event: to what the client has to get, and to history unless it is signaling.
     pub fn post(&mut self, event: impl Into<ServerEvent>) {
         let event = event.into();
+        let bytes = json_bytes(&event);
         if !matches!(event, ServerEvent::Signaling(_)) {
-            push(&mut self.history, event.clone(), MAX_HISTORY);
+            self.history.push(event.clone(), bytes);
         }
         self.fresh.push(Fresh { from: Side::Server, event: event.clone() });
-        push(&mut self.waiting, event, MAX_WAITING);
+        self.waiting.push(event, bytes);
     }
 
     /// Keeps an event of the client in history, marked as its own. The values of secure forms are never kept, and
@@ -183,7 +188,7 @@ impl Session {
         fields.insert("timestamp".into(), at_ms.into());
         let Ok(kept) = serde_json::from_value::<ServerEvent>(fields.into()) else { return };
         if !matches!(event, ClientEvent::Signaling(_)) {
-            push(&mut self.history, kept.clone(), MAX_HISTORY);
+            self.history.push(kept.clone(), json_bytes(&kept));
         }
         self.fresh.push(Fresh { from: Side::Client, event: kept });
     }
@@ -206,7 +211,10 @@ impl Session {
         if self.seen.contains(&hash) {
             return true;
         }
-        push(&mut self.seen, hash, MAX_SEEN);
+        if self.seen.len() >= MAX_SEEN {
+            self.seen.pop_front();
+        }
+        self.seen.push_back(hash);
         false
     }
 
@@ -216,7 +224,7 @@ impl Session {
 
     /// Takes the events that the client has to get.
     pub fn take_news(&mut self) -> Vec<ServerEvent> {
-        self.waiting.drain(..).collect()
+        self.waiting.take()
     }
 
     pub fn history(&self) -> Vec<ServerEvent> {
@@ -361,13 +369,6 @@ impl Session {
         let msg_id = Some(self.next_message_id());
         self.post(ServerSignaling { party_id, msg_id, data: signal, timestamp: at.ms(), extra: Default::default() });
     }
-}
-
-fn push<T>(queue: &mut VecDeque<T>, entry: T, max: usize) {
-    if queue.len() >= max {
-        queue.pop_front();
-    }
-    queue.push_back(entry);
 }
 
 /// A moment of the wall clock, in milliseconds since 1970.

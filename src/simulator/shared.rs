@@ -6,7 +6,7 @@
 
 use super::auth::ClientKey;
 use super::calls::Telephony;
-use super::center::{Action, Center, Poll};
+use super::center::{Action, Center, Load, Poll};
 use super::config::SimulatorConfig;
 use super::desk::wire::{DeskEvent, DeskId, SignIn};
 use super::error::ApiError;
@@ -85,6 +85,13 @@ impl Shared {
             self.sooner.notify_one();
         }
         result
+    }
+
+    /// What is held at the moment.
+    pub fn load(&self) -> Load {
+        let state = self.lock();
+        let load = state.center.load();
+        Load { polls: state.polls.len(), calls: load.calls.max(state.calls.len()), desks: state.desks.len(), ..load }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -22,6 +22,10 @@ impl<T> Timers<T> {
         self.queue.insert((at, self.count), deed);
     }
 
+    pub fn len(&self) -> usize {
+        self.queue.len()
+    }
+
     /// When the next deed is due.
     pub fn next(&self) -> Option<Duration> {
         self.queue.keys().next().map(|(at, _)| *at)

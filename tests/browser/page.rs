@@ -77,3 +77,41 @@ async fn the_page_signs_in_again_when_the_simulator_was_started_anew() {
     assert_eq!(customer.agent_joins().await, "Ada");
     second.shutdown().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_not_sent_is_there_again_after_the_connection_broke() {
+    let center = center().await;
+    let browser = Browser::start().await;
+    let page = browser.desk(&center, "Ada", "tone=880").await;
+    let mut customer = Customer::new(&center, "Grace");
+    customer.agent_joins().await;
+    page.write("text", "Half a thought").await;
+    page.eval("globalThis.desk.breakConnection()").await;
+    assert_eq!(customer.agent_joins().await, "Ada");
+    page.until("document.getElementById('text').value === 'Half a thought'").await;
+    page.click("send").await;
+    loop {
+        if customer.gets("chat_session_message").await["msg"] == "Half a thought" {
+            break;
+        }
+    }
+    center.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_focus_stays_where_it_can_be_used() {
+    let center = center().await;
+    let browser = Browser::start().await;
+    let page = browser.desk(&center, "Ada", "tone=880&ready=no").await;
+    let (_first, _second) = (Customer::new(&center, "Grace"), Customer::new(&center, "Hedy"));
+    page.shows("waiting-count", "2").await;
+    page.eval("document.querySelector('#waiting [data-take]').focus()").await;
+    let third = Customer::new(&center, "Ivan");
+    page.shows("waiting-count", "3").await;
+    page.until("document.activeElement.dataset.take").await;
+    drop(third);
+    page.click_on("#waiting [data-take]").await;
+    page.shows("mine-count", "1").await;
+    page.until("document.activeElement.dataset.chatId").await;
+    center.shutdown().await;
+}

@@ -30,10 +30,41 @@ impl Made {
     }
 }
 
-/// Makes the call; always comes to an end.
+/// Makes the call to a center of its own; always comes to an end.
 pub async fn make(trouble: Trouble) -> Made {
     let begun = Instant::now();
     let center = Simulator::start(center(&trouble)).await.unwrap();
+    let made = make_at(&center, &trouble).await;
+    if timeout(DEADLINE, center.shutdown()).await.is_err() {
+        let wrong = Some("the simulator does not stop".to_owned());
+        return Made { outcome: "HANGS", reason: String::new(), took: begun.elapsed(), wrong };
+    }
+    made
+}
+
+/// Makes the call to a center that others call, too. Its faults are the client's own there; quirks and an agent who calls
+/// are for all, and left out.
+pub async fn make_shared(center: &Simulator, mut trouble: Trouble) -> Made {
+    trouble.incoming = false;
+    for fault in &mut trouble.faults {
+        fault.when.client = Some(client_id(trouble.seed));
+        center.inject(fault.clone());
+    }
+    make_at(center, &trouble).await
+}
+
+/// The center that calls share. Who is not heard of any more is soon forgotten there.
+pub async fn shared_center() -> Simulator {
+    let config = center(&Trouble::none(0));
+    Simulator::start(SimulatorConfig { inactivity_timeout: Some(Duration::from_secs(15)), ..config }).await.unwrap()
+}
+
+fn client_id(seed: u64) -> String {
+    format!("chaos-{seed}")
+}
+
+async fn make_at(center: &Simulator, trouble: &Trouble) -> Made {
+    let begun = Instant::now();
     let seen = Arc::new(Mutex::new(Vec::new()));
     let (watch, begin) = (seen.clone(), begun);
     let stop_after = trouble.stop_after;
@@ -43,7 +74,7 @@ pub async fn make(trouble: Trouble) -> Made {
             None => std::future::pending().await,
         }
     };
-    let call = place_call(plan(&center.base_url(), &trouble), stop, move |event, state| {
+    let call = place_call(plan(&center.base_url(), trouble), stop, move |event, state| {
         let event: String = format!("{event:?}").chars().take(90).collect();
         let line = format!("{:>6} ms {:?} {event}", begin.elapsed().as_millis(), state.call);
         watch.lock().unwrap().push(line);
@@ -62,10 +93,6 @@ pub async fn make(trouble: Trouble) -> Made {
     } else {
         None
     };
-    if timeout(DEADLINE, center.shutdown()).await.is_err() {
-        let wrong = Some("the simulator does not stop".to_owned());
-        return Made { outcome: "HANGS", reason: String::new(), took: begun.elapsed(), wrong };
-    }
     Made { outcome: summary.outcome.name(), reason: summary.reason, took, wrong }
 }
 
@@ -88,7 +115,7 @@ fn plan(base_url: &str, trouble: &Trouble) -> CallPlan {
         connect_timeout: Duration::from_secs(2),
         read_timeout: Duration::from_secs(2),
         poll_timeout: Duration::from_secs(3),
-        ..ClientConfig::new(base_url, "chaos", Identity::ClientId(format!("chaos-{}", trouble.seed)))
+        ..ClientConfig::new(base_url, "chaos", Identity::ClientId(client_id(trouble.seed)))
     });
     CallPlan {
         sound: SoundSpec { source: SourceSpec::Tone(880.0), ..SoundSpec::default() },

@@ -6,6 +6,7 @@ pub(super) mod log;
 use super::center::{BotSettings, By};
 use super::config::Hours;
 use super::desk::wire::{ChatCommand, DeskCommand, DeskId};
+use super::http::UPLOAD_WITHIN;
 use super::shared::Shared;
 use crate::api::MAX_UPLOAD_BYTES;
 use axum::extract::{DefaultBodyLimit, FromRequest, Path, Query, Request, State};
@@ -26,8 +27,8 @@ type Simulator = State<Arc<Shared>>;
 const MAX_JSON_BYTES: usize = 1024 * 1024;
 /// The longest that the log may be waited for.
 const MAX_WAIT: Duration = Duration::from_secs(60);
-/// The most entries of the log in one answer.
-const MAX_ENTRIES: usize = 1000;
+/// The most of the log in one answer.
+const LIMITS: log::Limits = log::Limits { entries: 1000, bytes: 4 * 1024 * 1024 };
 
 /// The routes below `/admin`.
 pub(super) fn router() -> Router<Arc<Shared>> {
@@ -126,8 +127,14 @@ async fn share_file(
 ) -> Result<Response, Refused> {
     let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok());
     let content_type = content_type.unwrap_or("application/octet-stream").to_owned();
-    let _turn = shared.uploads.acquire().await.map_err(|_| conflict("the simulator is closing".into()))?;
-    let bytes = Bytes::from_request(request, &()).await.map_err(|e| Refused(e.status(), e.body_text()))?;
+    // Whoever has no use for the file is told before it is read.
+    shared.with(|center, _| center.may_share(&chat_id)).map_err(conflict)?;
+    let receive = async {
+        let _turn = shared.uploads.acquire().await.map_err(|_| conflict("the simulator is closing".into()))?;
+        Bytes::from_request(request, &()).await.map_err(|e| Refused(e.status(), e.body_text()))
+    };
+    let too_slow = |_| Refused(StatusCode::REQUEST_TIMEOUT, "the upload took too long".into());
+    let bytes = tokio::time::timeout(UPLOAD_WITHIN, receive).await.map_err(too_slow)??;
     let name = if name.trim().is_empty() { "file" } else { name.trim() };
     let shared_it = shared.with(|center, now| center.share_file(&chat_id, name, &content_type, bytes, now));
     shared_it.map_err(conflict)?;
@@ -216,15 +223,10 @@ async fn read_log(State(shared): Simulator, Query(query): Query<LogQuery>) -> Re
     let mut news = shared.watch_log();
     loop {
         news.borrow_and_update();
-        let (entries, newest) = shared.with(|center, _| {
-            let log = center.log();
-            (log.after(query.after, query.chat_id.as_deref(), MAX_ENTRIES), log.newest())
-        });
+        let part = shared.with(|center, _| center.log().after(query.after, query.chat_id.as_deref(), LIMITS));
         let over = Instant::now() >= until || shared.closing.is_cancelled();
-        if !entries.is_empty() || over {
-            let last = entries.last().map_or(newest, |entry| entry.seq);
-            let next = if entries.len() < MAX_ENTRIES { newest } else { last };
-            return Json(json!({ "entries": entries, "next": next })).into_response();
+        if !part.entries.is_empty() || over {
+            return Json(json!({ "entries": part.entries, "next": part.next })).into_response();
         }
         tokio::select! {
             _ = news.changed() => {}

@@ -109,6 +109,24 @@ enum Timer {
     Forget(String),
 }
 
+/// What a contact center holds at the moment: all of it goes when chats and calls do.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Load {
+    /// Chat sessions, with those whose last events nobody fetched yet.
+    pub sessions: usize,
+    /// Chats that wait for an agent.
+    pub waiting: usize,
+    /// Polls that are held.
+    pub polls: usize,
+    /// Calls of bots.
+    pub calls: usize,
+    /// Desks that are signed in.
+    pub desks: usize,
+    /// Deeds that are to be done later.
+    pub timers: usize,
+}
+
 /// How long the last events of an ended session wait for a client to fetch them.
 const LINGER: Duration = Duration::from_secs(30);
 /// How long a form may be filled in, in seconds.
@@ -187,6 +205,17 @@ impl Center {
         }
         self.tell_queue();
         std::mem::take(&mut self.actions)
+    }
+
+    /// What the center holds at the moment.
+    pub fn load(&self) -> Load {
+        Load {
+            sessions: self.sessions.len().max(self.active.len()),
+            waiting: self.queue.len(),
+            calls: self.calls.len(),
+            timers: self.timers.len(),
+            ..Load::default()
+        }
     }
 
     /// What happened, for who drives the center.

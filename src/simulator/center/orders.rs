@@ -183,10 +183,20 @@ impl Center {
         }
     }
 
+    /// Whether the agent of a chat can share a file; gives the agent's party.
+    ///
+    /// # Errors
+    /// When there is no such chat, or no agent in it.
+    pub fn may_share(&self, chat_id: &str) -> Result<String, String> {
+        let session = self.sessions.get(chat_id).filter(|s| !s.ended);
+        let session = session.ok_or_else(|| format!("there is no chat {chat_id}"))?;
+        Ok(session.agent.as_ref().map(|a| a.party_id.clone()).ok_or("no agent is in this chat")?)
+    }
+
     /// The agent shares a file.
     ///
     /// # Errors
-    /// When there is no such chat, no agent in it, or it is not at this desk.
+    /// As [`Center::may_share`].
     pub fn share_file(
         &mut self,
         chat_id: &str,
@@ -195,9 +205,7 @@ impl Center {
         bytes: Bytes,
         now: Duration,
     ) -> Result<(), String> {
-        let session = self.sessions.get(chat_id).filter(|s| !s.ended);
-        let session = session.ok_or_else(|| format!("there is no chat {chat_id}"))?;
-        let party_id = session.agent.as_ref().map(|a| a.party_id.clone()).ok_or("no agent is in this chat")?;
+        let party_id = self.may_share(chat_id)?;
         self.share(chat_id, &party_id, name, content_type, bytes, now);
         Ok(())
     }

@@ -97,11 +97,17 @@ impl Order {
         self.fault.when.count.is_none_or(|count| self.struck < u64::from(count))
     }
 
+    /// Whether it is meant for these.
+    fn is_for(&self, who: Concerns<'_>) -> bool {
+        let When { client, chat, agent, .. } = &self.fault.when;
+        let fits = |wanted: &Option<String>, is: Option<&str>| wanted.is_none() || wanted.as_deref() == is;
+        fits(client, who.client) && fits(chat, who.chat) && fits(agent, who.agent)
+    }
+
     /// Whether it strikes on this occasion, which it counts.
     fn strikes(&mut self, who: Concerns<'_>) -> bool {
-        let When { rate, after, every, client, chat, agent, .. } = &self.fault.when;
-        let fits = |wanted: &Option<String>, is: Option<&str>| wanted.is_none() || wanted.as_deref() == is;
-        if !self.is_open() || !fits(client, who.client) || !fits(chat, who.chat) || !fits(agent, who.agent) {
+        let When { rate, after, every, .. } = &self.fault.when;
+        if !self.is_open() || !self.is_for(who) {
             return false;
         }
         self.seen += 1;
@@ -181,7 +187,8 @@ impl Faults {
             }
             let fault = fault.clone();
             // A storm that rages needs no further strike.
-            if order.storm_until.is_none_or(|until| now >= until) && !order.strikes(who) {
+            let rages = order.is_for(who) && order.storm_until.is_some_and(|until| now < until);
+            if !rages && !order.strikes(who) {
                 continue;
             }
             strike.instead = match fault {

@@ -384,3 +384,13 @@ proptest::proptest! {
         }
     }
 }
+
+#[test]
+fn a_storm_for_one_client_spares_the_others() {
+    let mut faults = faults(&["any:storm=5s:client=a"]);
+    let mut of = |client| {
+        let who = Concerns { client: Some(client), ..Concerns::default() };
+        faults.request(ApiMethod::Poll, who, T0).instead.is_some()
+    };
+    assert_eq!([of("a"), of("b"), of("a")], [true, false, true]);
+}

@@ -1,8 +1,11 @@
 //! Desks: who is given which chat, and what becomes of chats and calls when a desk goes.
 
 use super::*;
+use crate::simulator::admin::log::Limits;
 use crate::simulator::desk::wire::{ChatCommand, SignIn};
 use crate::simulator::session::Agent;
+
+pub(super) const LIMITS: Limits = Limits { entries: 1000, bytes: 1 << 20 };
 
 impl Lab {
     /// A center with no bots.
@@ -265,11 +268,43 @@ fn what_a_secure_form_holds_is_told_to_nobody() {
     let mut lab = Lab::for_desks();
     let ada = lab.desk("Ada", 1);
     let chat = lab.customer("c");
-    let form = json!([{"event": "chat_session_secure_form_data", "form_request_id": 1, "data": {"card": "4111"}}]);
+    let form = json!([{"event": "chat_session_secure_form_data", "form_request_id": 1, "form_name": "payment",
+                       "data": {"card": "4111"}, "card": "4111", "fields": [{"value": "4111"}]}]);
     lab.send(&ClientKey("c".into()), &chat, form);
     let told = serde_json::to_string(&lab.told(ada)).unwrap();
-    let log = serde_json::to_string(&lab.center.log().after(0, None, 1000)).unwrap();
+    let log = serde_json::to_string(&lab.center.log().after(0, None, LIMITS).entries).unwrap();
     for text in [told, log] {
-        assert!(text.contains("secure_form_data") && !text.contains("4111"), "{text}");
+        assert!(text.contains("secure_form_data") && text.contains("payment") && !text.contains("4111"), "{text}");
     }
+}
+
+#[test]
+fn a_call_that_only_rings_is_no_talk() {
+    let mut lab = Lab::new(|c| {
+        c.agents = Some(0);
+        c.inactivity_timeout = Some(s(30));
+    });
+    let ada = lab.desk("Ada", 1);
+    let chat = lab.customer("c");
+    let party = party_of(&lab, &chat);
+    lab.send(&ClientKey("c".into()), &chat, signal(&party, Signal::request_call(false)));
+    lab.pass(s(31));
+    let told = lab.told(ada);
+    assert!(told.iter().any(|t| t["type"] == "gone"), "{told:?}");
+}
+
+#[test]
+fn a_call_that_rings_for_a_minute_is_refused() {
+    let mut lab = Lab::for_desks();
+    let ada = lab.desk("Ada", 1);
+    let me = ClientKey("c".into());
+    let chat = lab.customer("c");
+    let party = party_of(&lab, &chat);
+    lab.news(&me, &chat);
+    lab.send(&me, &chat, signal(&party, Signal::request_call(false)));
+    lab.pass(s(59));
+    assert!(lab.news(&me, &chat).is_empty());
+    lab.pass(s(2));
+    assert_eq!(signals(&lab.news(&me, &chat)), [Signal::call_rejected("480", "The agent did not answer")]);
+    assert_eq!(lab.told(ada).last().unwrap()["call"]["state"], "idle");
 }

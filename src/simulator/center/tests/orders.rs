@@ -103,7 +103,7 @@ fn the_log_has_both_sides_and_signaling() {
     let (chat, party) = connected(&mut lab, &me());
     lab.send(&me(), &chat, signal(&party, Signal::end_call()));
     lab.send(&me(), &chat, json!([{"event": "chat_session_end"}]));
-    let log = lab.center.log().after(0, Some(&chat), 1000);
+    let log = lab.center.log().after(0, Some(&chat), super::desks::LIMITS).entries;
     let seen: Vec<_> = log.iter().map(|e| (e.from, e.event["event"].as_str().unwrap())).collect();
     for expected in [
         (Side::Server, "chat_session_party_joined"),

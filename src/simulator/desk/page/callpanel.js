@@ -188,6 +188,7 @@ export class CallPanel {
     if (!call || on === call.hasVideo || call.opensCamera) return;
     chat.note = "";
     call.opensCamera = on;
+    this.update();
     const camera = on ? await this.#openCamera(chat, call) : null;
     call.opensCamera = false;
     if (chat.call !== call || (on && !camera)) return;

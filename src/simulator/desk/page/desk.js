@@ -154,6 +154,11 @@ class Desk {
     }
   }
 
+  /** For tests: as if the network were lost for a moment. */
+  breakConnection() {
+    this.#socket.breakOff();
+  }
+
   /** Sends a command; rejects with the reason when it is refused. */
   send(command) {
     return this.#socket.send(command);
@@ -196,7 +201,7 @@ class Desk {
       (chat) => chat !== this.#selected && chat.view.call.state === "ringing" && !chat.call,
     );
     this.#caller = caller ?? null;
-    setText("caller", caller ? `${caller.view.customer || `Chat ${caller.view.number}`} calls: show` : "");
+    setText("caller", caller ? `${caller.view.customer || `Chat ${caller.view.number}`} calls: show` : "Nobody calls");
     show(byId("caller"), Boolean(caller));
   }
 

@@ -70,6 +70,11 @@ export class Socket {
     });
   }
 
+  /** Loses the connection, which is then tried again. */
+  breakOff() {
+    this.#socket?.close();
+  }
+
   close() {
     this.#closed = true;
     this.#socket?.close();
