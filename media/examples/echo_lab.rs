@@ -169,7 +169,7 @@ fn pairs(far: &[f32]) -> Result<(), Box<dyn Error>> {
         println!(
             "{{\"kind\":\"pair\",\"name\":\"{name}\",\"erle_db\":{:.1},\"late_db\":{:.1},\"gaps\":{}}}",
             heard.removed(FROM, SECONDS),
-            heard.removed(8, SECONDS),
+            heard.removed(10, SECONDS),
             heard.gaps
         );
     }
