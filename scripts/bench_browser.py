@@ -266,18 +266,17 @@ def cut(source, target, last_clip):
     return len(frames) // 96_000 + 1
 
 
-def setup(calls):
-    """Setup times, by turns: this machine's moods are shared by both."""
+def by_turns(calls, url, browser, heading):
+    """Setup times of both customers by turns, as a table: this machine's moods are shared by both."""
     times = {"chatphone": [], "Chromium": []}
-    with Browser(PAGES) as browser, Simulator(["--agent", "tone:440"]) as url:
-        before = steal()
-        for _ in range(calls):
-            report = call_ours(url, 2, OUT / "setup.wav")["timing_ms"]
-            times["chatphone"].append((report["request_to_connected"], report["request_to_first_audio"]))
-            theirs = browser.call(url, 2)["times"]
-            times["Chromium"].append((theirs["connected_ms"], theirs["sound_ms"]))
-        after = steal()
-    say("| customer | REQUEST_CALL → connected | → first sound |")
+    before = steal()
+    for _ in range(calls):
+        report = call_ours(url, 2, OUT / "setup.wav")["timing_ms"]
+        times["chatphone"].append((report["request_to_connected"], report["request_to_first_audio"]))
+        theirs = browser.call(url, 2)["times"]
+        times["Chromium"].append((theirs["connected_ms"], theirs["sound_ms"]))
+    after = steal()
+    say(f"| {heading} | REQUEST_CALL → connected | → first sound |")
     say("|---|---|---|")
     for name, rows in times.items():
         cells = [f"{statistics.median(c):.0f} ms ({min(c):.0f}–{max(c):.0f})" for c in zip(*rows)]
@@ -286,25 +285,17 @@ def setup(calls):
     say(f"{calls} calls each, by turns, steal {100 * (after[0] - before[0]) / max(1, after[1] - before[1]):.1f} %.")
 
 
+def setup(calls):
+    """With a simulated agent."""
+    with Browser(PAGES) as browser, Simulator(["--agent", "tone:440"]) as url:
+        by_turns(calls, url, browser, "customer")
+
+
 def agents(calls):
-    """Setup times with Chromium at the agent's desk, of both customers by turns."""
-    times = {"chatphone": [], "Chromium": []}
-    with Browser(PAGES) as desk, Browser(PAGES) as customer, Simulator(["--agent", "desk"]) as url:
+    """With Chromium at the agent's desk: at most 250 ms to the first sound is asked for."""
+    with Browser(PAGES) as desk, Browser(PAGES) as browser, Simulator(["--agent", "desk"]) as url:
         desk.post(desk.session + "/url", {"url": f"{url}/desk?name=Ada&tone=880&answer=auto&ring=no"})
-        before = steal()
-        for _ in range(calls):
-            report = call_ours(url, 2, OUT / "setup.wav")["timing_ms"]
-            times["chatphone"].append((report["request_to_connected"], report["request_to_first_audio"]))
-            theirs = customer.call(url, 2)["times"]
-            times["Chromium"].append((theirs["connected_ms"], theirs["sound_ms"]))
-        after = steal()
-    say("| customer, with Chromium at the agent's desk | REQUEST_CALL → connected | → first sound at the customer |")
-    say("|---|---|---|")
-    for name, rows in times.items():
-        cells = [f"{statistics.median(c):.0f} ms ({min(c):.0f}–{max(c):.0f})" for c in zip(*rows)]
-        say(f"| {name} | {cells[0]} | {cells[1]} |")
-    say("")
-    say(f"{calls} calls each, by turns, steal {100 * (after[0] - before[0]) / max(1, after[1] - before[1]):.1f} %. At most 250 ms is asked for.")
+        by_turns(calls, url, browser, "customer, with Chromium at the agent's desk")
 
 
 

@@ -68,10 +68,10 @@ fn echo_is_gone_after_two_seconds() {
 
 #[test]
 fn echo_whose_delay_swings_as_device_buffers_do_stays_away() {
-    // Half a millisecond to either side within 20 s, which is 160 ppm at the steepest: what the bridges to two devices
-    // do once they have found their ratio.
+    // A millisecond to either side within 20 s, which is 310 ppm at the steepest: twice what the bridges to two devices
+    // do once they have found their ratio. Much beyond it the filter does not keep up.
     let far = speech(AGENT, 20);
-    let room = RoomConfig { swing_ms: 0.5, swing_period_s: 20.0, ..RoomConfig::default() };
+    let room = RoomConfig { swing_ms: 1.0, swing_period_s: 20.0, ..RoomConfig::default() };
     let heard = talk(&ECHO, room, &far, &vec![0.0; far.len()]);
     let erle = removed(&heard, 2);
     println!("{erle:.1} dB {:?}", heard.stats);
@@ -157,7 +157,7 @@ fn a_faint_voice_is_raised_and_a_loud_one_not_clipped() {
     assert!(after.rms > before.rms + 10.0, "{before:?} {after:?}");
     let (before, after) = level(4.0);
     println!("{before:?} -> {after:?}");
-    assert!(after.peak < -0.1 && after.rms <= before.rms + 1.0, "{before:?} {after:?}");
+    assert!(after.peak < -0.2 && after.rms <= before.rms + 1.0, "{before:?} {after:?}");
 }
 
 #[test]
