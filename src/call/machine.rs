@@ -9,6 +9,8 @@
 //! | | `HangUp` | ends or gives up the call |
 //! | the chat | `Signal` | a signaling message arrived: OFFER_CALL, ANSWER_CALL, ICE_CANDIDATE, CALL_REJECTED, END_CALL |
 //! | | `PartyLeft`, `ChatEnded` | the agent or the chat is gone |
+//! | | `Signaling` | the chat gets through to the server, or not |
+//! | the network | `NetworkChanged` | the addresses there are now; the machine woke up |
 //! | the peer | `PeerReady` | made, after `PreparePeer` |
 //! | | `LocalAnswer` | after `ApplyOffer`: the offer is applied, this is our answer |
 //! | | `LocalOffer` | after `CreateOffer`, or unasked in a running call: our offer |
@@ -60,6 +62,7 @@ use crate::api::signaling::{IceCandidate, Signal};
 use call::{Call, Past, SeenOffers};
 use candidates::RemoteCandidates;
 use std::collections::VecDeque;
+use std::net::IpAddr;
 use std::time::Instant;
 
 /// Who sends OFFER_CALL in a call that the client asks for.
@@ -114,6 +117,16 @@ pub enum Input {
     PartyLeft(String),
     /// The chat is over: nothing can be sent any more.
     ChatEnded,
+    /// Whether the chat gets through to the server: while it does not, asking for anything is in vain.
+    Signaling {
+        /// It works, for the first time or again.
+        up: bool,
+    },
+    /// The addresses of this machine changed, or it woke up: a way that one of those missing belonged to is dead.
+    NetworkChanged {
+        /// The addresses there are now.
+        addresses: Vec<IpAddr>,
+    },
     /// The peer is made and takes descriptions.
     PeerReady,
     /// The offer is applied, and this is the answer.
@@ -302,6 +315,8 @@ impl CallMachine {
             Input::Signal { party_id, signal } => self.on_signal(now, party_id, signal),
             Input::PartyLeft(party_id) => self.party_left(now, &party_id),
             Input::ChatEnded => self.chat_ended(now),
+            Input::Signaling { up } => tracing::debug!(up, "signaling"),
+            Input::NetworkChanged { addresses } => tracing::debug!(?addresses, "the network changed"),
             Input::PeerReady => self.peer_ready(),
             Input::LocalAnswer { sdp } => self.local_answer(now, sdp),
             Input::LocalOffer { sdp } => self.local_offer(now, sdp),

@@ -22,6 +22,9 @@ pub enum Command {
         /// The message.
         signal: Signal,
     },
+    /// The network changed, or the machine woke up: connections may be dead without telling. What is in flight is given up
+    /// and asked again at once, over new connections.
+    Reconnect,
     /// Ends the conversation and keeps the session open under the scenario (a survey may follow).
     Disconnect,
     /// Ends the session. [`ChatEvent::Ended`] comes when the server has taken it, at the latest after

@@ -166,6 +166,7 @@ impl Session {
             Command::Send(ClientEvent::End(_)) | Command::End => self.close(ClosedBy::End, true),
             Command::Send(event) => self.enqueue(event),
             Command::Signal { party_id, signal } => self.enqueue(outbox::signaling(party_id, signal)),
+            Command::Reconnect => tracing::debug!("asked to connect anew"),
             Command::Disconnect => self.enqueue(ClientDisconnect::default().into()),
             Command::Shutdown { end_chat } => self.close(ClosedBy::Shutdown, end_chat),
         }
