@@ -137,7 +137,7 @@ struct HoldingSocket {
     inner: Arc<dyn AsyncUdpSocket>,
     gate: Gate,
     held: Mutex<VecDeque<Datagram>>,
-    /// And the nominations to hand over next.
+    /// What nominates a pair, and of that what is to be handed over again next.
     nominations: Mutex<(Nominations, VecDeque<Datagram>)>,
 }
 

@@ -6,7 +6,7 @@
 //! [`Nominations`] keeps such a request, to be handed to the crate once more behind the answer to its own check.
 
 use rtc::stun::attributes::ATTR_USE_CANDIDATE;
-use rtc::stun::message::{BINDING_REQUEST, BINDING_SUCCESS, Message, is_stun_message};
+use rtc::stun::message::{BINDING_ERROR, BINDING_REQUEST, BINDING_SUCCESS, Message, is_stun_message};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 
@@ -41,7 +41,7 @@ impl Nominations {
         if self.unanswered.is_empty() {
             return;
         }
-        if let Some(answer) = stun(datagram).filter(|m| m.typ == BINDING_SUCCESS) {
+        if let Some(answer) = stun(datagram).filter(|m| m.typ == BINDING_SUCCESS || m.typ == BINDING_ERROR) {
             self.unanswered.retain(|(_, request)| request.transaction_id != answer.transaction_id);
         }
     }
@@ -102,6 +102,15 @@ mod tests {
         let id = TransactionId::new();
         nominations.received(FAR, &nomination(id));
         nominations.sent(&success(id));
+        assert_eq!(nominations.received(FAR, &success(TransactionId::new())), None);
+    }
+
+    #[test]
+    fn a_nomination_that_was_refused_does_not_come_again() {
+        let mut nominations = Nominations::default();
+        let id = TransactionId::new();
+        nominations.received(FAR, &nomination(id));
+        nominations.sent(&message(vec![Box::new(BINDING_ERROR), Box::new(id)]));
         assert_eq!(nominations.received(FAR, &success(TransactionId::new())), None);
     }
 
