@@ -9,6 +9,7 @@ Needs target/release/chatphone, and coturn, chromium and PulseAudio for the rows
 """
 
 import argparse
+import contextlib
 import os
 import statistics
 import sys
@@ -17,31 +18,54 @@ import time
 
 from bench_setup import steal
 from reliability import faults, net
-from reliability.programs import BINARY, Center, Client, Door, Failed, Turn
+from reliability.programs import BINARY, Center, Client, Devices, Door, Failed, Turn
+from webdriver import Browser
 
 
 class World:
     """A call in progress, and all that it needs."""
 
-    def __init__(self, folder, turn=False):
+    def __init__(self, folder, turn=False, browser=False, devices=False):
         self.folder, self.flags, self.turns = folder, [], []
+        self.stack = contextlib.ExitStack()
+        self.stack.callback(net.down)
         net.up()
-        center = []
+        try:
+            self.start(turn, browser, devices)
+        except BaseException:
+            self.stack.close()
+            raise
+
+    def start(self, turn, browser, devices):
+        folder, center, env = self.folder, [], None
         if turn:
             self.turns = [Turn(folder, 3478, 50000), Turn(folder, 3480, 51000)]
+            for server in self.turns:
+                self.stack.callback(server.close)
             self.flags = ["--ice", "relay"]
             for server in self.turns:
                 center += ["--ice-server", f"{server.url},u,p"]
-        self.center = Center(*center)
+        self.center = Center(*center, agent="desk" if browser else "tone:440")
+        # As it is then: another one may have taken its place.
+        self.stack.callback(lambda: self.center.close())
         self.door = Door()
-        self.client = Client(folder, *self.flags)
+        self.stack.callback(self.door.close)
+        if browser:
+            run = ["ip", "netns", "exec", net.CENTER]
+            self.browser = self.stack.enter_context(Browser(run, lambda: net.inside(net.CENTER)))
+            self.browser.go(f"http://127.0.0.1:{Center.PORT}/desk?name=Ada&tone=880&answer=auto&ring=no")
+        if devices:
+            self.devices = Devices(tempfile.mkdtemp(dir=folder))
+            self.stack.callback(self.devices.close)
+            self.flags += ["--mic", "default", "--no-aec", "--no-tones"]
+            env = self.devices.env
+        self.client = Client(folder, *self.flags, env=env)
+        self.stack.callback(lambda: self.client.close())
         self.chat_id = self.client.call()
 
     def close(self):
         net.forward(True)
-        for thing in (self.client, self.door, self.center, *self.turns):
-            thing.close()
-        net.down()
+        self.stack.close()
 
 
 ROWS = {
@@ -50,6 +74,8 @@ ROWS = {
     "10 s of total loss": (faults.loss, {}),
     "address change": (faults.address_change, {}),
     "TURN servers gone, one comes back": (faults.turn_gone, {"turn": True}),
+    "agent's browser reloaded": (faults.agent_reloaded, {"browser": True}),
+    "speaker unplugged for 3 s": (faults.unplugged, {"devices": True}),
     "stopped for 30 s": (faults.suspended, {}),
     "kill -9, started again": (faults.killed, {}),
 }

@@ -85,6 +85,15 @@ def suspended(world):
     return result
 
 
+def unplugged(world):
+    """The only speaker is pulled out for 3 s: measured at the speaker."""
+    world.devices.unplug()
+    time.sleep(3)
+    world.devices.plug()
+    back = time.time()
+    return {"audio": ms(back, world.devices.heard())}
+
+
 def killed(world):
     """`kill -9` in the call; started again at once."""
     world.client.process.kill()

@@ -211,3 +211,50 @@ class Turn:
         self.process.wait()
 
     close = kill
+
+
+class Devices:
+    """A PulseAudio of its own, with a speaker that can be pulled out and a microphone that stays."""
+
+    def __init__(self, folder):
+        folder = Path(folder)
+        self.env = {**os.environ, "XDG_RUNTIME_DIR": str(folder), "HOME": str(folder), "PULSE_SERVER": f"unix:{folder}/socket"}
+        setup = folder / "setup.pa"
+        setup.write_text(
+            f"load-module module-native-protocol-unix auth-anonymous=1 socket={folder}/socket\n"
+            "load-module module-null-source source_name=vmic rate=48000 channels=1\n"
+            "set-default-source vmic\n")
+        self.process = subprocess.Popen(["pulseaudio", "-n", "--daemonize=no", "--exit-idle-time=-1", "-F", str(setup)],
+                                        env=self.env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        while not (folder / "socket").exists():
+            time.sleep(0.05)
+        self.plug()
+
+    def pactl(self, *words):
+        return subprocess.run(["pactl", *words], env=self.env, check=True, text=True, stdout=subprocess.PIPE).stdout.strip()
+
+    def plug(self):
+        self.module = self.pactl("load-module", "module-null-sink", "sink_name=ear", "rate=48000", "channels=1")
+        self.pactl("set-default-sink", "ear")
+
+    def unplug(self):
+        self.pactl("unload-module", self.module)
+
+    def heard(self, within=30):
+        """When the speaker sounds next."""
+        recorder = subprocess.Popen(["parec", "--device=ear.monitor", "--rate=48000", "--channels=1", "--format=s16le", "--raw",
+                                     "--latency-msec=20"], env=self.env, stdout=subprocess.PIPE)
+        try:
+            deadline = time.time() + within
+            while time.time() < deadline:
+                block = recorder.stdout.read(960)
+                if max(map(abs, struct.unpack(f"<{len(block) // 2}h", block)), default=0) > 500:
+                    return time.time()
+        finally:
+            recorder.kill()
+            recorder.wait()
+        raise Failed(f"the speaker did not sound within {within} s")
+
+    def close(self):
+        self.process.terminate()
+        self.process.wait()
