@@ -7,6 +7,7 @@
 //! | layer | what it is |
 //! |---|---|
 //! | [`cli`] | the command line: one file a command, each a thin skin |
+//! | [`evidence`] | the record of a call and its views; beside the command line, which tells it of events |
 //! | [`phone`] | the facade: commands in, events out; one task owns a chat and its calls |
 //! | [`chat`], [`call`] | state machines without I/O, and the drivers that own their timers, requests and tasks |
 //! | [`peer`] | one WebRTC audio peer and the clock of its sound: no signaling |
@@ -47,6 +48,7 @@ pub mod call;
 pub mod chat;
 pub mod cli;
 pub mod config;
+pub mod evidence;
 pub mod peer;
 pub mod phone;
 pub mod simulator;

@@ -151,6 +151,7 @@ async fn keys_go_both_ways_in_a_narrow_band_call() {
             relay_only: false,
             sound: SoundSpec::default(),
             opened: None,
+            tap: None,
             limits: CallConfig::default(),
         },
         client,

@@ -41,6 +41,7 @@ impl Customer {
                 relay_only: false,
                 sound,
                 opened: None,
+                tap: None,
                 limits: CallConfig::default(),
             },
             client,

@@ -1,6 +1,7 @@
 //! Where the contact center is and who asks.
 
 use super::error::ApiError;
+use super::observe::Observer;
 use super::{API_PATH, WEB_CHAT_CLIENT_ID};
 use std::fmt;
 use std::net::IpAddr;
@@ -59,6 +60,8 @@ pub struct ClientConfig {
     pub read_timeout: Duration,
     /// For the answer to a long poll; longer than the server holds it (5 to 15 s).
     pub poll_timeout: Duration,
+    /// Looks at the exchanges.
+    pub observer: Observer,
 }
 
 impl ClientConfig {
@@ -74,6 +77,7 @@ impl ClientConfig {
             connect_timeout: Duration::from_secs(10),
             read_timeout: Duration::from_secs(30),
             poll_timeout: Duration::from_secs(45),
+            observer: Observer::default(),
         }
     }
 

@@ -6,6 +6,7 @@ use super::connector::build_http;
 use super::error::{ApiError, NotJson, Operation};
 use super::faults::{as_tls, chain, innermost, tls_reason};
 use super::markup::one_line;
+use super::observe::Watched;
 use super::types::ServerEvents;
 use reqwest::header::{CONTENT_TYPE, LOCATION};
 use reqwest::{Method, RequestBuilder, Response};
@@ -128,7 +129,10 @@ impl Transport {
         request: RequestBuilder,
         after: Duration,
     ) -> Result<Response, ApiError> {
-        let response = request.send().await.map_err(|e| self.failed(operation, e, after))?;
+        let watched = Watched::begin(&self.config.observer, operation, &request, &self.base);
+        let answer = request.send().await.map_err(|e| self.failed(operation, e, after));
+        let mut response = answer.inspect_err(|e| watched.failed(e))?;
+        watched.answered(&mut response);
         tracing::debug!(%operation, status = response.status().as_u16(), "answered");
         if response.status().is_success() { Ok(response) } else { Err(self.refused(operation, response, after).await) }
     }
@@ -179,14 +183,16 @@ impl Transport {
         limit: u64,
         after: Duration,
     ) -> Result<(Vec<u8>, bool), ApiError> {
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|e| self.failed(operation, e, after))? {
+        let (mut body, watched) = (Vec::new(), Watched::of(&mut response));
+        let failed = |e| self.failed(operation, e, after);
+        while let Some(chunk) = response.chunk().await.map_err(failed).inspect_err(|e| watched.failed(e))? {
             let room = usize::try_from(limit).unwrap_or(usize::MAX) - body.len();
             body.extend_from_slice(&chunk[..chunk.len().min(room)]);
             if chunk.len() > room {
                 return Ok((body, false));
             }
         }
+        watched.read(&body);
         Ok((body, true))
     }
 

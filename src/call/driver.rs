@@ -7,7 +7,7 @@ use super::sound::SoundSpec;
 use super::stats::{CallReport, CallStats};
 use crate::api::Client;
 use crate::api::signaling::Signal;
-use crate::peer::LocalNetwork;
+use crate::peer::{LocalNetwork, PacketTap};
 use crate::peer::media::{MediaClock, MediaParts, SoundControls, SoundNotice};
 use chatphone_media::audio::dtmf::{Dial, Digit};
 use std::collections::VecDeque;
@@ -51,6 +51,8 @@ pub struct CallSetup {
     pub sound: SoundSpec,
     /// The sound of the first call, where it was opened ahead to find faults early.
     pub opened: Option<MediaParts>,
+    /// Looks at the packets of every call.
+    pub tap: Option<PacketTap>,
     /// Time limits.
     pub limits: CallConfig,
 }
@@ -91,6 +93,7 @@ impl CallDriver {
                 sound: setup.sound,
                 notices,
                 opened: Arc::new(Mutex::new(setup.opened)),
+                tap: setup.tap,
             },
             peer: None,
             generation: 0,

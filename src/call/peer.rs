@@ -13,7 +13,7 @@ use super::sound::SoundSpec;
 use super::stats::CallStats;
 use crate::api::Client;
 use crate::api::signaling::IceCandidate;
-use crate::peer::LocalNetwork;
+use crate::peer::{LocalNetwork, PacketTap};
 use crate::peer::media::{MediaClock, MediaParts, SoundControls, SoundNotice};
 use chatphone_media::audio::dtmf::{Dial, Digit};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -38,6 +38,7 @@ pub(super) struct Setup {
     pub(super) notices: UnboundedSender<SoundNotice>,
     /// The sound of the first call, where it was opened ahead.
     pub(super) opened: Arc<Mutex<Option<MediaParts>>>,
+    pub(super) tap: Option<PacketTap>,
 }
 
 impl Setup {

@@ -1,6 +1,7 @@
 //! `chatphone call`: one call, from the chat request to the report.
 
 use super::connection::ConnectionArgs;
+use super::evidence::{self, EvidenceArgs};
 use super::interrupt::Interrupts;
 use super::output;
 use super::place::{CallPlan, place_call};
@@ -29,6 +30,9 @@ pub struct CallArgs {
 
     #[command(flatten)]
     network: NetworkArgs,
+
+    #[command(flatten)]
+    evidence: EvidenceArgs,
 
     /// Hang up this long after the call was connected (as in 10s, 2m); without it the agent, or Ctrl-C, ends the call
     #[arg(long, value_name = "TIME", value_parser = duration)]
@@ -64,7 +68,8 @@ pub struct CallArgs {
 /// # Errors
 /// Wrong settings; what goes wrong in the call itself is in the report.
 pub async fn run(args: CallArgs) -> anyhow::Result<ExitCode> {
-    let Connection { client, request, url } = args.connection.resolve()?;
+    let Connection { mut client, request, url } = args.connection.resolve()?;
+    let recorder = args.evidence.start("call", &mut client)?;
     let network = args.network.network(&url);
     let plan = CallPlan {
         client: Client::new(client)?,
@@ -78,9 +83,12 @@ pub async fn run(args: CallArgs) -> anyhow::Result<ExitCode> {
         wait: args.wait,
         limits: CallConfig { no_offer: args.answer_within, ..CallConfig::default() },
         end_chat: if args.keep_chat { EndChat::Never } else { EndChat::IfNew },
+        recorder: recorder.clone(),
     };
     let mut progress = if args.json { Progress::json() } else { Progress::text() };
     let summary = place_call(plan, Interrupts::take().first(), |event, state| progress.show(event, state)).await;
+    evidence::outcome(&recorder, &summary);
+    evidence::finish(recorder).await;
     let report = if args.json { serde_json::to_string(&summary)? } else { format!("\n{summary}") };
     output::print(&report)?;
     if summary.outcome == Outcome::Completed {

@@ -1,7 +1,8 @@
 //! `chatphone demo`: a whole call between two recorded voices on this machine, and the proof that they were heard.
 
 use super::interrupt::Interrupts;
-use super::ladder::Ladder;
+use super::evidence::{self, EvidenceArgs, LiveFlow};
+use super::ladder::layout;
 use super::output;
 use super::place::{CallPlan, place_call};
 use super::progress::Progress;
@@ -35,6 +36,9 @@ pub struct DemoArgs {
     /// Where the recordings go
     #[arg(long, value_name = "DIR", default_value = "demo-out")]
     out: PathBuf,
+
+    #[command(flatten)]
+    evidence: EvidenceArgs,
 }
 
 /// Runs the command.
@@ -57,6 +61,7 @@ pub async fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
     let customer_hears = args.out.join("customer-hears.wav");
     let mut client_config = ClientConfig::new(simulator.base_url(), "demo", Identity::ClientId(uuid()));
     client_config.tenant = Some("demo.localhost".into());
+    let recorder = args.evidence.start("demo", &mut client_config)?;
     let plan = CallPlan {
         request: ChatRequest { from: Some("Demo customer".into()), ..ChatRequest::default() },
         sound: SoundSpec {
@@ -68,18 +73,22 @@ pub async fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
         duration: Some(Duration::from_secs_f64(length_s(&CUSTOMER).max(length_s(&AGENT)) + 1.0)),
         wait: Duration::from_secs(10),
         end_chat: EndChat::Always,
+        recorder: recorder.clone(),
         ..CallPlan::new(Client::new(client_config)?, Some(simulator.addr().ip()))
     };
     let mut progress = Progress::text();
-    let mut ladder = Ladder::new();
+    let mut flow = LiveFlow::default();
     let summary = place_call(plan, Interrupts::take().first(), |event, state| {
         progress.show(event, state);
-        ladder.add(event, state);
+        flow.add(event, state);
     })
     .await;
+    evidence::outcome(&recorder, &summary);
+    evidence::finish(recorder).await;
     let agent_heard = simulator.recordings();
     simulator.shutdown().await;
 
+    let ladder = layout(false).show(flow.flow());
     output::print(&format!("\nWhat was exchanged:\n\n{ladder}\nHow it went:\n\n{summary}"))?;
     if summary.outcome != Outcome::Completed {
         bail!("the call was not completed: {}: {}", summary.outcome, summary.reason);

@@ -1,116 +1,77 @@
-//! The call flow as a ladder: who sent what to whom, and when.
+//! `chatphone ladder`: the call flow of a record.
 
-use crate::api::event::ServerEvent;
-use crate::api::signaling::Signal;
-use crate::call::CallEvent;
-use crate::chat::ChatEvent;
-use crate::phone::{PhoneEvent, PhoneState};
-use std::fmt;
-use std::time::{Duration, Instant};
+use super::output;
+use crate::evidence::Evidence;
+use crate::evidence::ladder::{Flow, TextLayout, page, picture};
+use anyhow::Context;
+use clap::Args;
+use std::fs;
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::process::ExitCode;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Way {
-    Sent,
-    Received,
-    /// Something this side noticed: no message.
-    Here,
+/// Without a terminal (and $COLUMNS) a flow is so wide.
+const USUAL_WIDTH: usize = 110;
+
+/// Show the call flow of a record that `--evidence` wrote: who sent what to whom, and when
+#[derive(Debug, Args)]
+pub struct LadderArgs {
+    /// The record
+    file: PathBuf,
+
+    /// Write the flow as a picture (SVG)
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
+
+    /// Write the flow as a page that opens offline, session descriptions and all
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+
+    /// Show session descriptions (and, with --http, bodies) below their lines
+    #[arg(long)]
+    sdp: bool,
+
+    /// Show the exchanges with the API too
+    #[arg(long)]
+    http: bool,
 }
 
-/// The messages of a chat and its calls, in order.
-#[derive(Debug)]
-pub struct Ladder {
-    begun: Instant,
-    rungs: Vec<(Duration, Way, String, u32)>,
-}
-
-impl Default for Ladder {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl Ladder {
-    /// An empty ladder, whose time begins now.
-    pub fn new() -> Self {
-        Self { begun: Instant::now(), rungs: Vec::new() }
-    }
-
-    /// Adds an event, if it is a message or a step of the call.
-    pub fn add(&mut self, event: &PhoneEvent, state: &PhoneState) {
-        let (way, text) = match event {
-            PhoneEvent::Signaling { sent, signal, .. } => {
-                let way = if *sent { Way::Sent } else { Way::Received };
-                let text = match signal {
-                    Signal::CallRejected(rejected) => {
-                        format!("{} {}", signal.name(), rejected.reason_code.as_deref().unwrap_or_default())
-                    }
-                    _ => signal.name().to_owned(),
-                };
-                (way, text)
-            }
-            PhoneEvent::Chat(ChatEvent::Opened { chat, .. }) => (Way::Here, format!("chat opened ({})", chat.state)),
-            PhoneEvent::Chat(ChatEvent::Server { event, own: false }) => (Way::Received, chat_rung(event, state)),
-            PhoneEvent::Chat(ChatEvent::Sent { event }) if event.name() != "chat_session_signaling" => {
-                (Way::Sent, event.name().trim_start_matches("chat_session_").to_owned())
-            }
-            PhoneEvent::Chat(ChatEvent::Ended { .. }) => (Way::Here, "chat over".into()),
-            PhoneEvent::Call(CallEvent::Connected) => (Way::Here, "ICE and DTLS up".into()),
-            PhoneEvent::Call(CallEvent::MediaFlowing) => (Way::Here, "RTP arrives".into()),
-            _ => return,
-        };
-        // Candidates come by the dozen: one rung for those in a row.
-        if let Some((_, last_way, last, times)) = self.rungs.last_mut()
-            && *last_way == way
-            && *last == text
-        {
-            *times += 1;
-            return;
+/// Runs the command.
+///
+/// # Errors
+/// A file that cannot be read or written, or that is no record: with the line that is damaged.
+pub fn run(args: &LadderArgs) -> anyhow::Result<ExitCode> {
+    let evidence = Evidence::read(&args.file)?;
+    let flow = Flow::of(&evidence, args.http);
+    for (path, text) in [(&args.svg, picture as fn(&Flow) -> String), (&args.html, page)] {
+        if let Some(path) = path {
+            fs::write(path, text(&flow)).with_context(|| format!("cannot write {}", path.display()))?;
         }
-        self.rungs.push((self.begun.elapsed(), way, text, 1));
     }
+    if args.svg.is_none() && args.html.is_none() {
+        output::print(layout(args.sdp).show(&flow).trim_end())?;
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
-fn chat_rung(event: &ServerEvent, state: &PhoneState) -> String {
-    let name = event.name().trim_start_matches("chat_session_");
-    match event {
-        ServerEvent::PartyJoined(joined) => format!("{name}: {}", state.party_name(&joined.party_id)),
-        ServerEvent::Status(status) => format!("{name}: {}", status.state),
-        _ => name.to_owned(),
-    }
+/// As wide as the terminal, and in colour only there.
+pub fn layout(sdp: bool) -> TextLayout {
+    let shown = std::io::stdout().is_terminal();
+    let color = shown && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
+    TextLayout { width: width(), color, sdp }
 }
 
-impl fmt::Display for Ladder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{:>10}  customer{:<32}contact center", "", "")?;
-        for (at, way, text, times) in &self.rungs {
-            let text = if *times > 1 { format!("{text} x{times}") } else { text.clone() };
-            let rung = match way {
-                Way::Sent => format!("|{:-<44}>|", format!("- {text} ")),
-                Way::Received => format!("|<{:->44}|", format!(" {text} -")),
-                Way::Here => format!("* {text}"),
-            };
-            writeln!(f, "{:>8.3} s      {rung}", at.as_secs_f64())?;
-        }
-        Ok(())
-    }
+fn width() -> usize {
+    let asked = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    asked.or_else(terminal_width).filter(|width| *width > 0).unwrap_or(USUAL_WIDTH)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+#[cfg(unix)]
+fn terminal_width() -> Option<usize> {
+    rustix::termios::tcgetwinsize(std::io::stdout()).ok().map(|size| usize::from(size.ws_col))
+}
 
-    #[test]
-    fn candidates_in_a_row_share_a_rung() {
-        let mut ladder = Ladder::new();
-        let state = PhoneState::default();
-        let signal = |sent, signal| PhoneEvent::Signaling { sent, party_id: None, signal };
-        ladder.add(&signal(true, Signal::request_call(false)), &state);
-        for _ in 0..3 {
-            ladder.add(&signal(false, Signal::IceCandidate(Default::default())), &state);
-        }
-        ladder.add(&signal(true, Signal::end_call()), &state);
-        let text = ladder.to_string();
-        assert!(text.contains("- REQUEST_CALL -") && text.contains(" ICE_CANDIDATE x3 -"), "{text}");
-        assert_eq!(text.lines().count(), 4);
-    }
+#[cfg(not(unix))]
+fn terminal_width() -> Option<usize> {
+    None
 }

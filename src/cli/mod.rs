@@ -8,6 +8,7 @@ pub mod chat;
 pub mod connection;
 pub mod demo;
 mod devices;
+pub mod evidence;
 pub mod interrupt;
 pub mod ladder;
 mod log;
@@ -51,6 +52,8 @@ pub enum Command {
     Demo(demo::DemoArgs),
     /// Call: request a chat, wait for an agent, ask for a call, talk, report
     Call(Box<call::CallArgs>),
+    /// Show the call flow of a record: who sent what to whom, and when
+    Ladder(ladder::LadderArgs),
     /// Be a contact center on this machine, for developing and testing
     Simulate(Box<simulate::SimulateArgs>),
     /// Chat line by line, at a terminal or in a pipe, with calls
@@ -86,6 +89,7 @@ impl Command {
         match self {
             Self::Demo(args) => demo::run(args).await,
             Self::Call(args) => call::run(*args).await,
+            Self::Ladder(args) => ladder::run(&args),
             Self::Simulate(args) => simulate::run(*args).await.map(|()| ExitCode::SUCCESS),
             Self::Chat(args) => chat::run(*args).await,
             Self::Availability(args) => query::availability(args).await,

@@ -1,10 +1,12 @@
 //! One call from beginning to end: what `chatphone call`, `chatphone demo` and the benchmarks run.
 
+use super::evidence::{self, Following};
 use super::summary::{CallSummary, PartySummary};
 use crate::api::Client;
 use crate::api::types::ChatRequest;
 use crate::call::{CallConfig, CallEvent, CallReport, CallSetup, Outcome, SoundSpec};
 use crate::chat::{ChatEvent, EndReason, SessionConfig};
+use crate::evidence::Recorder;
 use crate::peer::LocalNetwork;
 use crate::peer::media::MediaClock;
 use crate::phone::{EndChat, Phone, PhoneConfig, PhoneEvent, PhoneState};
@@ -39,6 +41,8 @@ pub struct CallPlan {
     pub limits: CallConfig,
     /// What becomes of the chat.
     pub end_chat: EndChat,
+    /// What is recorded of it. The client is told of it where it is made.
+    pub recorder: Recorder,
 }
 
 impl CallPlan {
@@ -57,6 +61,7 @@ impl CallPlan {
             wait: Duration::from_secs(60),
             limits: CallConfig::default(),
             end_chat: EndChat::IfNew,
+            recorder: Recorder::default(),
         }
     }
 }
@@ -68,7 +73,7 @@ pub async fn place_call(
     stop: impl Future<Output = ()>,
     mut watch: impl FnMut(&PhoneEvent, &PhoneState),
 ) -> CallSummary {
-    let mut stop = pin!(stop);
+    let (mut stop, recorder) = (pin!(stop), plan.recorder.clone());
     let ready = tokio::select! {
         ready = prepare(plan) => ready,
         () = &mut stop => return CallSummary::without_call(Outcome::Cancelled, "stopped before the call"),
@@ -78,6 +83,7 @@ pub async fn place_call(
         Err(summary) => return *summary,
     };
     let (phone, mut events, task) = Phone::start(config);
+    let following = Following::start(phone.clone(), recorder.clone());
     let mut progress = Progress { phone, incoming, asked: false, report: None, no_call: None };
     let mut wait_until = Some(Instant::now() + wait);
     let mut hang_up_at = None;
@@ -89,6 +95,7 @@ pub async fn place_call(
                 let Some(event) = event else { break };
                 // A copy: the phone would wait for who looks at its state for long.
                 let state = progress.phone.state().clone();
+                evidence::see(&recorder, &event, &state);
                 watch(&event, &state);
                 match &event {
                     PhoneEvent::Call(CallEvent::Requesting { .. } | CallEvent::Ringing { .. }) => wait_until = None,
@@ -123,7 +130,7 @@ pub async fn place_call(
     if let Err(error) = task.await {
         return CallSummary::without_call(Outcome::Failed, format!("internal error: {error}"));
     }
-    progress.summary()
+    progress.summary(&following)
 }
 
 struct Prepared {
@@ -161,6 +168,7 @@ async fn prepare(plan: CallPlan) -> Result<Box<Prepared>, Box<CallSummary>> {
                 relay_only: plan.relay_only,
                 sound: plan.sound,
                 opened: Some(opened),
+                tap: plan.recorder.tap(),
                 limits: plan.limits,
             },
             client: plan.client,
@@ -212,13 +220,16 @@ impl Progress {
         self.phone.shut_down();
     }
 
-    fn summary(self) -> CallSummary {
+    fn summary(self, following: &Following) -> CallSummary {
         let state = self.phone.state().clone();
         let mut summary = match (&self.report, self.no_call) {
             (Some(report), _) => CallSummary::of(report),
             (None, Some((outcome, reason))) => CallSummary::without_call(outcome, reason),
             (None, None) => CallSummary::without_call(Outcome::Failed, "the chat ended without a call"),
         };
+        if let Some(report) = &self.report {
+            summary.explain(report, following.worst_load());
+        }
         let party_id = self.report.as_ref().and_then(|r| r.party_id.clone());
         summary.party = party_id
             .or_else(|| state.agent.as_ref().map(|a| a.id.clone()))

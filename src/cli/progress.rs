@@ -95,7 +95,8 @@ fn chat_text(event: &ChatEvent, state: &PhoneState) -> Option<String> {
     })
 }
 
-fn as_json(event: &PhoneEvent, state: &PhoneState) -> Option<Value> {
+/// An event as `--json` has it.
+pub(super) fn as_json(event: &PhoneEvent, state: &PhoneState) -> Option<Value> {
     Some(match event {
         PhoneEvent::Chat(chat) => match chat {
             ChatEvent::Opened { chat, resumed } => {

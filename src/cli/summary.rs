@@ -2,9 +2,10 @@
 
 mod media;
 
-pub use media::{QualitySummary, ReceivedSummary, RemoteSummary, SentSummary};
+pub use media::{QualitySummary, ReceivedSummary, RemoteSummary, SentSummary, figures};
 
 use crate::call::{CallReport, Outcome};
+use crate::evidence::why::{self, Figures};
 use serde::Serialize;
 use std::fmt;
 use std::path::PathBuf;
@@ -47,6 +48,8 @@ pub struct CallSummary {
     pub remote: Option<RemoteSummary>,
     /// How good it was to hear, by estimate; `null` when nothing was heard.
     pub quality: Option<QualitySummary>,
+    /// Why it sounded bad, in one sentence; `null` when the figures show nothing wrong.
+    pub why: Option<String>,
 }
 
 /// The agent of a call.
@@ -100,6 +103,7 @@ impl CallSummary {
             problems: Vec::new(),
             remote: None,
             quality: None,
+            why: None,
         }
     }
 
@@ -129,6 +133,13 @@ impl CallSummary {
             problems: report.problems.clone(),
             ..Self::without_call(report.end.outcome, report.end.reason.clone())
         }
+    }
+
+    /// Finds out why it sounded bad, if it did; `machine` is how busy this one was in the worst second.
+    pub fn explain(&mut self, report: &CallReport, machine: Option<why::Machine>) {
+        let duration_s = report.duration().as_secs_f64();
+        let figures = Figures::of(&serde_json::Value::Object(figures(&report.stats)));
+        self.why = why::why(&Figures { duration_s, machine, ..figures }).filter(|_| report.stats.codec.is_some());
     }
 }
 
@@ -187,6 +198,9 @@ impl fmt::Display for CallSummary {
         }
         if let (Some(local), Some(remote)) = (&self.ice.local, &self.ice.remote) {
             line(f, "way", &format_args!("{local} -> {remote}"))?;
+        }
+        if let Some(why) = &self.why {
+            line(f, "why", why)?;
         }
         for path in self.recording.iter().chain(&self.recording_both) {
             line(f, "recording", &path.display())?;

@@ -8,6 +8,7 @@ use super::network::LocalNetwork;
 use super::rtcp::{RemoteReport, RtcpTap};
 use super::sdp::{self, DtlsRole, Sections};
 use super::stats::PeerStats;
+use super::tap::{PacketTap, ShowPackets};
 use crate::api::signaling::IceCandidate;
 use crate::api::types::{IceServer, one_line};
 use bytes::Bytes;
@@ -83,12 +84,26 @@ impl AudioPeer {
     /// # Errors
     /// [`PeerError::Socket`] when no port is free, [`PeerError::Setup`] for anything else.
     pub async fn new(config: PeerConfig) -> Result<(Self, mpsc::UnboundedReceiver<PeerEvent>), PeerError> {
+        Self::tapped(config, None).await
+    }
+
+    /// As [`AudioPeer::new`], with somebody who looks at the packets as they pass.
+    ///
+    /// # Errors
+    /// The same.
+    pub async fn tapped(
+        config: PeerConfig,
+        tap: Option<PacketTap>,
+    ) -> Result<(Self, mpsc::UnboundedReceiver<PeerEvent>), PeerError> {
         // In a task of its own, which is not given up half way with the caller: what is made by then would be left open.
-        let made = tokio::spawn(Self::make(config)).await;
+        let made = tokio::spawn(Self::make(config, tap)).await;
         made.map_err(|e| PeerError::Setup(e.to_string()))?
     }
 
-    async fn make(config: PeerConfig) -> Result<(Self, mpsc::UnboundedReceiver<PeerEvent>), PeerError> {
+    async fn make(
+        config: PeerConfig,
+        shown: Option<PacketTap>,
+    ) -> Result<(Self, mpsc::UnboundedReceiver<PeerEvent>), PeerError> {
         let (events_tx, events) = mpsc::unbounded_channel();
         let (reports_tx, reports) = watch::channel(None);
         let ssrc = rand::random::<u32>().max(1);
@@ -100,7 +115,7 @@ impl AudioPeer {
                 let offer = RemoteOffer::default();
                 let handler = Handler { events: events_tx.clone(), ice_up: Gate::default(), offer: Arc::clone(&offer) };
                 let tap = RtcpTap::new(ssrc, events_tx.clone(), reports_tx.clone());
-                match build(&config, addresses.clone(), mdns, handler, tap).await {
+                match build(&config, addresses.clone(), mdns, handler, tap, shown.clone()).await {
                     Ok(connection) => {
                         let peer = Self::with_track(connection, ssrc, config.codecs, reports, offer).await?;
                         return Ok((peer, events));
@@ -352,12 +367,16 @@ async fn build(
     mdns: MulticastDnsMode,
     handler: Handler,
     tap: RtcpTap,
+    shown: Option<PacketTap>,
 ) -> Result<Connection, webrtc::error::Error> {
     let mut media = MediaEngine::default();
     for codec in all_codecs(&config.codecs) {
         media.register_codec(codec, RtpCodecKind::Audio)?;
     }
-    let registry = register_default_interceptors(Registry::new(), &mut media)?.with(Slot::from(RtcpTap::SLOT), tap);
+    let mut registry = register_default_interceptors(Registry::new(), &mut media)?.with(Slot::from(RtcpTap::SLOT), tap);
+    if let Some(shown) = shown {
+        registry = registry.with(Slot::from(ShowPackets::SLOT), ShowPackets::new(shown));
+    }
     let settings = SettingEngineBuilder::new()
         .with_ice_connection_attempts(Some(ICE_CHECK_INTERVAL), Some(ICE_CHECKS))
         .with_host_acceptance_min_wait(Some(Duration::ZERO))

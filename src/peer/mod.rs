@@ -20,6 +20,7 @@ mod nomination;
 mod rtcp;
 mod sdp;
 mod stats;
+mod tap;
 
 pub use codecs::{NegotiatedCodec, NegotiatedCodecs};
 pub use connect::{AudioPeer, PeerConfig, RtpWriter, unusable_ice_servers};
@@ -29,3 +30,4 @@ pub use network::{LocalNetwork, PortRange};
 pub use rtcp::RemoteReport;
 pub use sdp::{has_active_video, validate_offer};
 pub use stats::{CandidateInfo, PeerStats};
+pub use tap::{PacketTap, PassingPacket, RtpInfo};

@@ -36,6 +36,7 @@ impl Customer {
             relay_only: false,
             sound,
             opened: None,
+            tap: None,
             limits: CallConfig::default(),
         };
         let session = SessionConfig::default();

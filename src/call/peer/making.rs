@@ -25,14 +25,13 @@ pub(super) async fn make_peer(setup: Setup) -> Made {
         tracing::info!("an ICE server is left out: {what}");
         problems.push(format!("an ICE server is left out: {what}"));
     }
-    let made = AudioPeer::new(PeerConfig {
+    let config = PeerConfig {
         ice_servers,
         network: setup.network.clone(),
         relay_only: setup.relay_only,
         codecs: setup.sound.codecs.clone(),
-    })
-    .await;
-    (made, problems)
+    };
+    (AudioPeer::tapped(config, setup.tap).await, problems)
 }
 
 fn without_servers(problems: &mut Vec<String>, why: &str) -> Vec<IceServer> {

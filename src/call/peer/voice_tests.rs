@@ -24,6 +24,7 @@ fn setup() -> Setup {
         sound: SoundSpec::default(),
         notices: unbounded_channel().0,
         opened: Default::default(),
+        tap: None,
     }
 }
 

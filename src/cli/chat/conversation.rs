@@ -9,8 +9,10 @@ use super::{act, json};
 use crate::api::{ClientEvent, ServerEvent};
 use crate::call::{CallEvent, CallReport, Phase};
 use crate::chat::{ChatEvent, EndReason, SendError};
+use crate::cli::evidence;
 use crate::cli::interrupt::Interrupts;
 use crate::cli::summary::{CallSummary, PartySummary};
+use crate::evidence::Recorder;
 use crate::phone::{Phone, PhoneEvent, PhoneEvents};
 use serde_json::{Value, json};
 use std::process::ExitCode;
@@ -53,6 +55,7 @@ pub(super) struct KnownFile {
 
 pub(super) struct Conversation {
     pub(super) phone: Phone,
+    recorder: Recorder,
     events: PhoneEvents,
     pub(super) manners: Manners,
     screen: Screen,
@@ -81,11 +84,12 @@ pub(super) struct Conversation {
 }
 
 impl Conversation {
-    pub(super) fn start(phone: Phone, events: PhoneEvents, manners: Manners) -> Self {
+    pub(super) fn start(phone: Phone, events: PhoneEvents, manners: Manners, recorder: Recorder) -> Self {
         let (progress, progress_rx) = unbounded_channel();
         let now = Instant::now();
         Self {
             phone,
+            recorder,
             events,
             screen: Screen::start(manners.layout, manners.json),
             input: Input::start(),
@@ -213,6 +217,7 @@ impl Conversation {
 
     fn phone_event(&mut self, event: PhoneEvent) {
         self.quiet_since = Instant::now();
+        evidence::see(&self.recorder, &event, &self.phone.state());
         match event {
             PhoneEvent::Chat(event) => self.chat_event(event),
             PhoneEvent::Signaling { sent, signal, .. } => {
@@ -305,6 +310,8 @@ impl Conversation {
         let mut summary = CallSummary::of(report);
         summary.party = report.party_id.clone().map(|id| PartySummary { name: state.party_name(&id), id });
         summary.chat_id = state.chat_id;
+        summary.explain(report, None);
+        evidence::outcome(&self.recorder, &summary);
         let mut object = json!({ "event": "call_report" });
         if let (Ok(Value::Object(fields)), Some(object)) = (serde_json::to_value(&summary), object.as_object_mut()) {
             object.extend(fields);

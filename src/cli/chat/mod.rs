@@ -24,6 +24,7 @@ use crate::api::Client;
 use crate::call::{CallConfig, CallSetup};
 use crate::chat::SessionConfig;
 use crate::cli::connection::ConnectionArgs;
+use crate::cli::evidence::{self, EvidenceArgs, Following};
 use crate::cli::interrupt::Interrupts;
 use crate::cli::sound::{NetworkArgs, SoundArgs};
 use crate::config::Connection;
@@ -74,6 +75,9 @@ pub struct ChatArgs {
 
     #[command(flatten)]
     network: NetworkArgs,
+
+    #[command(flatten)]
+    evidence: EvidenceArgs,
 }
 
 /// Runs the command.
@@ -82,7 +86,8 @@ pub struct ChatArgs {
 /// Wrong settings, and a chat that could not be opened.
 pub async fn run(args: ChatArgs) -> anyhow::Result<ExitCode> {
     let stop = Interrupts::take();
-    let Connection { client, request, url } = args.connection.resolve()?;
+    let Connection { mut client, request, url } = args.connection.resolve()?;
+    let recorder = args.evidence.start("chat", &mut client)?;
     let network = args.network.network(&url);
     let client = Client::new(client)?;
     let sound = args.sound.spec();
@@ -108,6 +113,7 @@ pub async fn run(args: ChatArgs) -> anyhow::Result<ExitCode> {
             sound,
             // Opened by the first call: a chat needs no microphone.
             opened: None,
+            tap: recorder.tap(),
             limits: CallConfig::default(),
         },
         client,
@@ -115,7 +121,10 @@ pub async fn run(args: ChatArgs) -> anyhow::Result<ExitCode> {
         session: SessionConfig::default(),
         end_chat: if args.keep_chat { EndChat::Never } else { EndChat::IfNew },
     });
-    let went = Conversation::start(phone, events, manners).run(stop).await;
+    let following = recorder.is_on().then(|| Following::start(phone.clone(), recorder.clone()));
+    let went = Conversation::start(phone, events, manners, recorder.clone()).run(stop).await;
+    drop(following);
+    evidence::finish(recorder).await;
     task.await.context("internal error")?;
     went
 }

@@ -4,6 +4,7 @@
 use super::{ms, round};
 use crate::call::CallStats;
 use serde::Serialize;
+use serde_json::{Map, Value, json};
 use std::fmt;
 
 /// What was sent (W3C `RTCOutboundRtpStreamStats`).
@@ -94,6 +95,24 @@ pub struct QualitySummary {
     pub burst_ratio: f64,
     /// Mouth to ear, one way, as estimated.
     pub one_way_delay_ms: f64,
+}
+
+/// The figures of a running call, by the names that its report has them.
+pub fn figures(stats: &CallStats) -> Map<String, Value> {
+    let all = json!({
+        "codec": stats.codec.map(|codec| codec.name()),
+        "sent": SentSummary::of(stats),
+        "received": ReceivedSummary::of(stats),
+        "remote": RemoteSummary::of(stats),
+        "quality": QualitySummary::of(stats),
+        "rtt_ms": stats.peer.round_trip_time().map(|d| round(d.as_secs_f64() * 1000.0, 2)),
+        "microphone": stats.media.microphone,
+        "speaker": stats.media.speaker,
+    });
+    match all {
+        Value::Object(figures) => figures,
+        _ => Map::new(),
+    }
 }
 
 impl SentSummary {
