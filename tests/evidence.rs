@@ -9,9 +9,9 @@ use chatphone::call::Outcome;
 use chatphone::evidence::ladder::{Flow, TextLayout};
 use chatphone::evidence::{Body, Evidence};
 use chatphone::simulator::Rejection;
-use common::{call, center, plan};
+use common::{call, center};
 use evidence_support::{Kept, kept};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::fs;
 use std::time::Duration;
 
@@ -76,7 +76,8 @@ async fn a_call_that_is_refused_shows_by_whom_and_why() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_secret_of_a_call_is_in_its_files() {
-    let center = center(|c| c.config_for_evidence()).await;
+    let relay = json!({"url": "turn:192.0.2.9:3478", "username": "turn-us3r", "credential": "turn-s3cret"});
+    let center = center(|c| c.ice_servers = vec![serde_json::from_value(relay).unwrap()]).await;
     let Kept { plan, recorder, files } = kept(&center.base_url(), true);
     call(plan).await;
     recorder.finish().unwrap();
@@ -92,17 +93,6 @@ async fn no_secret_of_a_call_is_in_its_files() {
     let passwords = record.matches("a=ice-pwd:").count();
     assert_eq!(passwords, record.matches("a=ice-pwd:redacted-").count());
     assert!(passwords >= 2, "{passwords}");
-}
-
-trait ForEvidence {
-    fn config_for_evidence(&mut self);
-}
-
-impl ForEvidence for chatphone::simulator::SimulatorConfig {
-    fn config_for_evidence(&mut self) {
-        let server = serde_json::json!({"url": "turn:192.0.2.9:3478", "username": "turn-us3r", "credential": "turn-s3cret"});
-        self.ice_servers = vec![serde_json::from_value(server).unwrap()];
-    }
 }
 
 /// A record on disk, as the command reads it.

@@ -12,10 +12,18 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+/// When a call is hung up, a packet that was made may not leave any more, and one that still comes is not played: the report
+/// tells of what was made and played, the capture of what passed.
+const AT_THE_END: u64 = 2;
+
 /// What `tshark` says of a capture, with RTP looked for by itself.
 fn tshark(file: &Path, flags: &[&str]) -> String {
-    let output =
-        Command::new("tshark").args(["-n", "-o", "rtp.heuristic_rtp:TRUE", "-r"]).arg(file).args(flags).output().unwrap();
+    let output = Command::new("tshark")
+        .args(["-n", "-o", "rtp.heuristic_rtp:TRUE", "-r"])
+        .arg(file)
+        .args(flags)
+        .output()
+        .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
@@ -34,7 +42,9 @@ fn streams(file: &Path) -> Vec<(u64, i64)> {
     rows.map(row).collect()
 }
 
-async fn captured(change: impl FnOnce(&mut SimulatorConfig)) -> (chatphone::cli::summary::CallSummary, evidence_support::Files) {
+async fn captured(
+    change: impl FnOnce(&mut SimulatorConfig),
+) -> (chatphone::cli::summary::CallSummary, evidence_support::Files) {
     let center = center(change).await;
     let Kept { mut plan, recorder, files } = kept(&center.base_url(), true);
     plan.duration = Some(Duration::from_secs(5));
@@ -48,11 +58,11 @@ async fn captured(change: impl FnOnce(&mut SimulatorConfig)) -> (chatphone::cli:
 #[tokio::test(flavor = "multi_thread")]
 async fn a_capture_holds_both_streams_whole_and_nothing_malformed() {
     let (summary, files) = captured(|_| {}).await;
-    let mut found = streams(&files.pcap);
-    found.sort_unstable();
-    let mut told = vec![(summary.sent.packets, 0), (summary.received.packets, summary.received.lost)];
-    told.sort_unstable();
-    assert_eq!(found, told, "{summary}");
+    let found = streams(&files.pcap);
+    assert!(found.len() == 2 && found.iter().all(|(_, lost)| *lost == 0), "{found:?}");
+    for told in [summary.sent.packets, summary.received.packets] {
+        assert!(found.iter().all(|(packets, _)| packets.abs_diff(told) <= AT_THE_END), "{found:?} {summary}");
+    }
     assert_eq!(tshark(&files.pcap, &["-Y", "_ws.malformed || _ws.expert.severity == error"]), "");
     let bad = "ip.checksum.status == 0 || udp.checksum.status == 0 || tcp.checksum.status == 0";
     let check = ["-o", "ip.check_checksum:TRUE", "-o", "udp.check_checksum:TRUE", "-o", "tcp.check_checksum:TRUE"];
@@ -69,10 +79,10 @@ async fn a_capture_holds_both_streams_whole_and_nothing_malformed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn packets_that_were_lost_are_missing_in_the_capture() {
-    let (summary, files) = captured(|c| c.faults.rtp_loss_for_test()).await;
+    let (summary, files) = captured(|c| c.faults = vec!["media:loss=10%".parse().unwrap()]).await;
     let found = streams(&files.pcap);
-    let inbound = found.iter().find(|(packets, _)| *packets == summary.received.packets);
-    let (_, lost) = inbound.unwrap_or_else(|| panic!("{found:?} {summary}"));
+    let (packets, lost) = *found.iter().max_by_key(|(_, lost)| *lost).unwrap();
     assert!(summary.received.lost > 0, "{summary}");
-    assert_eq!(*lost, summary.received.lost, "{found:?} {summary}");
+    assert!(lost.abs_diff(summary.received.lost) <= AT_THE_END, "{found:?} {summary}");
+    assert!(packets.abs_diff(summary.received.packets) <= AT_THE_END, "{found:?} {summary}");
 }

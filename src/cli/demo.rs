@@ -1,7 +1,7 @@
 //! `chatphone demo`: a whole call between two recorded voices on this machine, and the proof that they were heard.
 
-use super::interrupt::Interrupts;
 use super::evidence::{self, EvidenceArgs, LiveFlow};
+use super::interrupt::Interrupts;
 use super::ladder::layout;
 use super::output;
 use super::place::{CallPlan, place_call};

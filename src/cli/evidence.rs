@@ -3,6 +3,7 @@
 use super::progress;
 use super::summary::figures;
 use crate::api::{ClientConfig, Identity};
+use crate::call::CallStats;
 use crate::chat::ChatEvent;
 use crate::evidence::ladder::Flow;
 use crate::evidence::record::{Body, Candidate, CandidatePair, Event, Note, Record, Signaling};
@@ -18,8 +19,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
 
-/// How often figures are recorded.
-const EVERY: Duration = Duration::from_secs(1);
+/// How often new figures are looked for. There are some every second.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 /// Flags for evidence.
 #[derive(Debug, Clone, Default, Args)]
@@ -185,13 +186,13 @@ impl Drop for Following {
 }
 
 async fn follow(phone: Phone, recorder: Recorder, worst: Arc<Mutex<why::Figures>>) {
-    let (mut machine, mut pair) = (Machine::new(), None);
-    let mut ticks = tokio::time::interval(EVERY);
+    let (mut machine, mut pair, mut last) = (Machine::new(), None, CallStats::default());
+    let mut ticks = tokio::time::interval(LOOK_EVERY);
     loop {
         ticks.tick().await;
-        let load = machine.load();
-        let Some(stats) = phone.call_stats().await.filter(|stats| stats.codec.is_some()) else { continue };
-        let load = load.map(|load| value(&load));
+        let Some(stats) = phone.call_stats().await.filter(|stats| *stats != last) else { continue };
+        last = stats.clone();
+        let load = machine.load().map(|load| value(&load)).filter(|_| stats.codec.is_some());
         if let Some(load) = &load {
             worst.lock().unwrap_or_else(PoisonError::into_inner).worst_load(load);
         }
@@ -205,6 +206,9 @@ async fn follow(phone: Phone, recorder: Recorder, worst: Arc<Mutex<why::Figures>
                 recorder.record(Body::CandidatePair(now.clone()));
                 pair = Some(now);
             }
+        }
+        if stats.codec.is_none() {
+            continue;
         }
         let mut fields = figures(&stats);
         if let Some(load) = load {

@@ -56,7 +56,8 @@ impl Ticks {
 
     /// proc(5): `cpu user nice system idle iowait irq softirq steal …`, and utime and stime as the 14th and 15th field.
     fn parse(stat: &str, own: &str) -> Option<Self> {
-        let cpu: Vec<u64> = stat.lines().next()?.split_ascii_whitespace().skip(1).map_while(|n| n.parse().ok()).collect();
+        let cpu: Vec<u64> =
+            stat.lines().next()?.split_ascii_whitespace().skip(1).map_while(|n| n.parse().ok()).collect();
         let &[user, nice, system, idle, iowait, irq, softirq, steal, ..] = cpu.as_slice() else { return None };
         let busy = user + nice + system + irq + softirq;
         let is_core = |line: &&str| line.starts_with("cpu") && line.as_bytes().get(3).is_some_and(u8::is_ascii_digit);

@@ -126,7 +126,8 @@ mod tests {
 
     #[test]
     fn lines_come_in_the_order_of_time() {
-        let read = parse("{\"t_ms\":9.5,\"kind\":\"call\",\"event\":\"b\"}\n{\"t_ms\":1,\"kind\":\"call\",\"event\":\"a\"}\n");
+        let read =
+            parse("{\"t_ms\":9.5,\"kind\":\"call\",\"event\":\"b\"}\n{\"t_ms\":1,\"kind\":\"call\",\"event\":\"a\"}\n");
         let names: Vec<_> = read
             .unwrap()
             .records

@@ -185,7 +185,10 @@ impl Recorder {
         if let Err(TrySendError::Disconnected(_)) = shared.messages.try_send(Message::Finish) {
             return done.try_recv().ok();
         }
-        let late = || Finished { problems: vec!["the disk was too slow for the end of the record".into()], ..Finished::default() };
+        let late = || Finished {
+            problems: vec!["the disk was too slow for the end of the record".into()],
+            ..Finished::default()
+        };
         Some(done.recv_timeout(FINISH_WITHIN).unwrap_or_else(|_| late()))
     }
 }

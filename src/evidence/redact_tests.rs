@@ -2,7 +2,7 @@
 
 use super::super::record::{Candidate, CandidatePair, Event, Note, Signaling};
 use super::*;
-use crate::api::event::{FormData, ClientMessage};
+use crate::api::event::{ClientMessage, FormData};
 use proptest::prelude::*;
 use proptest::sample::select;
 
@@ -52,7 +52,8 @@ fn message_text_gives_way_to_its_length_unless_it_is_wanted() {
 #[test]
 fn not_a_value_of_a_form_is_kept_even_where_text_is() {
     for kind in ["chat_session_form_data", "chat_session_secure_form_data"] {
-        let form = json!({"event": kind, "form_request_id": "7", "form_name": "card", "data": {"pan": "4111", "cvc": 123}});
+        let form =
+            json!({"event": kind, "form_request_id": "7", "form_name": "card", "data": {"pan": "4111", "cvc": 123}});
         let text = written(&mut Redactor::new(true, []), event(true, form));
         assert!(!text.contains("4111") && !text.contains("123"), "{text}");
         assert!(text.contains("\"fields\":2") && text.contains("\"form_name\":\"card\""), "{text}");
@@ -77,15 +78,19 @@ fn the_password_of_a_transport_has_one_stand_in() {
     let mut redactor = Redactor::default();
     let mut signal = |pwd: &str| {
         let sdp = format!("v=0\r\na=ice-ufrag:abcd\r\na=ice-pwd:{pwd}\r\na=fingerprint:sha-256 AA:BB\r\n");
-        written(&mut redactor, Body::Signaling(Signaling {
-            sent: false,
-            party_id: None,
-            name: None,
-            signal: "OFFER_CALL".into(),
-            data: json!({ "sdp": sdp }),
-        }))
+        written(
+            &mut redactor,
+            Body::Signaling(Signaling {
+                sent: false,
+                party_id: None,
+                name: None,
+                signal: "OFFER_CALL".into(),
+                data: json!({ "sdp": sdp }),
+            }),
+        )
     };
-    let (a, b, again) = (signal("aaaaaaaaaaaaaaaaaaaaaa"), signal("bbbbbbbbbbbbbbbbbbbbbb"), signal("aaaaaaaaaaaaaaaaaaaaaa"));
+    let (a, b, again) =
+        (signal("aaaaaaaaaaaaaaaaaaaaaa"), signal("bbbbbbbbbbbbbbbbbbbbbb"), signal("aaaaaaaaaaaaaaaaaaaaaa"));
     assert!(a.contains("a=ice-pwd:redacted-1\\r\\n") && b.contains("a=ice-pwd:redacted-2\\r\\n"), "{a} {b}");
     assert_eq!(a, again);
     assert!(a.contains("a=fingerprint:sha-256 AA:BB") && a.contains("a=ice-ufrag:abcd"));
@@ -94,7 +99,8 @@ fn the_password_of_a_transport_has_one_stand_in() {
 #[test]
 fn credentials_of_a_relay_come_up_nowhere_else_either() {
     let mut redactor = Redactor::default();
-    let servers = json!({"servers": [{"url": "turn:relay.example:3478", "username": "17:kiosk", "credential": "S3cr3t+/="}]});
+    let servers =
+        json!({"servers": [{"url": "turn:relay.example:3478", "username": "17:kiosk", "credential": "S3cr3t+/="}]});
     let text = written(&mut redactor, Body::Http(Box::new(http(json!({}), servers))));
     assert!(text.contains("turn:relay.example:3478") && !text.contains("S3cr3t") && !text.contains("kiosk"), "{text}");
     let outcome = json!({"problems": ["401 for 17:kiosk with S3cr3t+/="]});
@@ -124,9 +130,32 @@ fn any_json(secret: String) -> impl Strategy<Value = Value> {
         Just(json!({ "a": secret })),
     ];
     let key = select(vec![
-        "msg", "text", "message_text", "data", "credential", "username", "password", "authorization", "cookie", "file",
-        "content", "value", "pan", "latitude", "title", "page", "cobrowsing_url", "parameters", "phone_number", "from",
-        "file_name", "x-y", "fields", "raw", "servers", "events",
+        "msg",
+        "text",
+        "message_text",
+        "data",
+        "credential",
+        "username",
+        "password",
+        "authorization",
+        "cookie",
+        "file",
+        "content",
+        "value",
+        "pan",
+        "latitude",
+        "title",
+        "page",
+        "cobrowsing_url",
+        "parameters",
+        "phone_number",
+        "from",
+        "file_name",
+        "x-y",
+        "fields",
+        "raw",
+        "servers",
+        "events",
     ]);
     leaf.prop_recursive(4, 24, 4, move |inner| {
         prop_oneof![
@@ -140,8 +169,14 @@ fn any_json(secret: String) -> impl Strategy<Value = Value> {
 fn planted() -> impl Strategy<Value = (String, Value, &'static str)> {
     let secret = "[A-Z0-9]{4}#[A-Za-z0-9]{4,12}";
     let name = select(vec![
-        "chat_session_message", "chat_session_form_data", "chat_session_secure_form_data", "chat_session_file",
-        "chat_session_location", "chat_session_navigation", "chat_session_unheard_of", "chat_session_form_show",
+        "chat_session_message",
+        "chat_session_form_data",
+        "chat_session_secure_form_data",
+        "chat_session_file",
+        "chat_session_location",
+        "chat_session_navigation",
+        "chat_session_unheard_of",
+        "chat_session_form_show",
     ]);
     (secret, name).prop_flat_map(|(secret, name)| (Just(secret.clone()), any_json(secret), Just(name)))
 }

@@ -134,7 +134,9 @@ pub fn why(figures: &Figures) -> Option<String> {
     let received = &figures.received;
     let sent = figures.sent.packets > 0;
     if sent && received.packets == 0 && figures.duration_s >= 1.0 {
-        return Some("Nothing was heard: not one packet came from the agent's side, although packets were sent.".into());
+        return Some(
+            "Nothing was heard: not one packet came from the agent's side, although packets were sent.".into(),
+        );
     }
     let busy = busy(figures);
     let mut causes: Vec<String> =
@@ -315,7 +317,10 @@ mod tests {
     #[test]
     fn delay_is_told_with_where_it_comes_from() {
         let text = of(json!({"rtt_ms": 400.0, "quality": {"one_way_delay_ms": 266.0}}));
-        assert!(text.contains("266 ms from mouth to ear (200 ms of it on the way, 40 ms in the jitter buffer)"), "{text}");
+        assert!(
+            text.contains("266 ms from mouth to ear (200 ms of it on the way, 40 ms in the jitter buffer)"),
+            "{text}"
+        );
     }
 
     #[test]

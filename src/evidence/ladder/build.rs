@@ -46,7 +46,10 @@ fn signal(flow: &mut Flow, t_ms: f64, signaling: &Signaling) {
     let data = |field: &str| signaling.data.get(field).and_then(Value::as_str);
     let more = match signaling.signal.as_str() {
         "CALL_REJECTED" => {
-            [data("reason_code"), data("reason")].into_iter().flatten().collect::<Vec<_>>().join(" ")
+            // A number on the wire.
+            let code = signaling.data.get("reason_code").map(|code| code.to_string().trim_matches('"').to_owned());
+            let reason = data("reason").map(str::to_owned);
+            code.into_iter().chain(reason).collect::<Vec<_>>().join(" ")
         }
         _ => String::new(),
     };

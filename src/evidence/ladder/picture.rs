@@ -90,7 +90,8 @@ fn rung(out: &mut String, flow: &Flow, rung: &Rung, y: usize) {
         if wide != "" && rung.label.starts_with("ICE") {
             out.push_str(&tip(from, from > to));
         }
-        let _ = write!(out, "<text class=\"label\" x=\"{}\" y=\"{}\">{}</text>", (from + to) / 2, y + 4, Escaped(&words));
+        let _ =
+            write!(out, "<text class=\"label\" x=\"{}\" y=\"{}\">{}</text>", (from + to) / 2, y + 4, Escaped(&words));
     }
     out.push_str("</g>\n");
 }

@@ -57,7 +57,8 @@ impl Tcp {
 
     /// The connection is made, and the request sent.
     pub(super) fn request(&mut self, http: &Http) -> Vec<Vec<u8>> {
-        let mut frames = vec![self.segment(true, "S", &[]), self.segment(false, "SA", &[]), self.segment(true, "A", &[])];
+        let mut frames =
+            vec![self.segment(true, "S", &[]), self.segment(false, "SA", &[]), self.segment(true, "A", &[])];
         let (kind, body) = body_of(http.request.as_ref(), http.request_bytes);
         let query = if http.query.is_empty() { String::new() } else { format!("?{}", http.query) };
         let mut head = format!(
@@ -79,7 +80,12 @@ impl Tcp {
             return vec![self.segment(true, "RA", &[])];
         };
         let (kind, body) = body_of(http.response.as_ref(), http.response_bytes);
-        self.say(&mut frames, false, format!("HTTP/1.1 {status} {}\r\nContent-Type: {kind}\r\n", phrase(status)), &body);
+        self.say(
+            &mut frames,
+            false,
+            format!("HTTP/1.1 {status} {}\r\nContent-Type: {kind}\r\n", phrase(status)),
+            &body,
+        );
         frames.push(self.segment(false, "FA", &[]));
         frames.push(self.segment(true, "FA", &[]));
         frames.push(self.segment(false, "A", &[]));

@@ -12,10 +12,10 @@ use super::record::{Body, Http};
 use super::recorder::Packet;
 use frames::{AFTER_HANDSHAKE, Tcp, udp};
 use pcap_file::DataLink;
+use pcap_file::pcapng::PcapNgWriter;
 use pcap_file::pcapng::blocks::enhanced_packet::{EnhancedPacketBlock, EnhancedPacketOption};
 use pcap_file::pcapng::blocks::interface_description::{InterfaceDescriptionBlock, InterfaceDescriptionOption};
 use pcap_file::pcapng::blocks::section_header::{SectionHeaderBlock, SectionHeaderOption};
-use pcap_file::pcapng::PcapNgWriter;
 use pcap_file::{Endianness, PcapError};
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -78,7 +78,8 @@ impl Capture {
             ],
             ..Default::default()
         };
-        let mut out = PcapNgWriter::with_section_header(BufWriter::new(create_private(path)?), section).map_err(io_error)?;
+        let mut out =
+            PcapNgWriter::with_section_header(BufWriter::new(create_private(path)?), section).map_err(io_error)?;
         let interface = InterfaceDescriptionBlock {
             linktype: DataLink::RAW,
             snaplen: 0,
@@ -143,7 +144,10 @@ impl Capture {
             }
             Body::Call(note) => {
                 let more = note.text("reason").or_else(|| note.text("message"));
-                self.item(at, Item::Comment(more.map_or_else(|| note.event.clone(), |m| format!("{}: {m}", note.event))));
+                self.item(
+                    at,
+                    Item::Comment(more.map_or_else(|| note.event.clone(), |m| format!("{}: {m}", note.event))),
+                );
             }
             Body::Media(media) if media.what == "resumed" => {
                 let gap = media.gap_ms.unwrap_or_default();
@@ -201,7 +205,8 @@ impl Capture {
         let comments = self.comments.drain(..).chain(comment);
         let options = comments.map(|words| EnhancedPacketOption::Comment(Cow::Owned(words))).collect();
         let original_len = u32::try_from(frame.len()).unwrap_or(u32::MAX);
-        let block = EnhancedPacketBlock { interface_id: 0, timestamp, original_len, data: Cow::Borrowed(frame), options };
+        let block =
+            EnhancedPacketBlock { interface_id: 0, timestamp, original_len, data: Cow::Borrowed(frame), options };
         if let Err(error) = self.out.write_pcapng_block(block) {
             self.failed = Some(io_error(error));
         }
