@@ -17,6 +17,10 @@ const SPACING_LONGEST: Duration = Duration::from_millis(500);
 /// The pause after the server said that it still holds another poll.
 const BUSY_PAUSE: std::ops::RangeInclusive<Duration> = Duration::from_millis(300)..=Duration::from_secs(1);
 
+/// A server holds a poll for 15 s at the most: who is told for so long that another one is held is not the only one who
+/// polls. The other asks again as soon as its poll is answered, and stays the one who gets the events.
+const BUSY_AT_MOST: Duration = Duration::from_secs(45);
+
 /// So many refusals in a row end the session. More than one, since a sign-in page in between answers for a moment too.
 const REFUSALS: u32 = 3;
 
@@ -26,6 +30,7 @@ pub(super) struct Poll {
     pub request: Request,
     quick: u32,
     refusals: u32,
+    busy_since: Option<Instant>,
 }
 
 impl Poll {
@@ -34,6 +39,7 @@ impl Poll {
         // A proxy that answers from its cache brings events, but no news.
         self.quick = if news == 0 && took < SPACING_LONGEST { self.quick.saturating_add(1) } else { 0 };
         self.refusals = 0;
+        self.busy_since = None;
         let spacing = match self.quick.checked_sub(QUICK_FREE + 1) {
             None => Duration::ZERO,
             Some(n) => SPACING_FIRST.saturating_mul(1 << n.min(10)).min(SPACING_LONGEST),
@@ -42,9 +48,10 @@ impl Poll {
         self.request.succeed()
     }
 
-    /// The server still holds another poll.
-    pub fn busy(&mut self, now: Instant, rng: &mut StdRng) {
+    /// The server still holds another poll. Whether that is another program's.
+    pub fn busy(&mut self, now: Instant, rng: &mut StdRng) -> bool {
         self.request.wait(now, jitter(rng, *BUSY_PAUSE.start(), *BUSY_PAUSE.end()));
+        now.duration_since(*self.busy_since.get_or_insert(now)) >= BUSY_AT_MOST
     }
 
     /// The server refused it. Whether that is final.
