@@ -13,6 +13,7 @@ use chatphone_media::audio::dtmf::Dial;
 use rand::{SeedableRng, rngs::StdRng};
 use std::future::Future;
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::pin::pin;
 use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
@@ -44,6 +45,8 @@ pub struct CallPlan {
     pub limits: CallConfig,
     /// What becomes of the chat.
     pub end_chat: EndChat,
+    /// Where to leave a mark while the call runs.
+    pub last_call: Option<PathBuf>,
 }
 
 impl CallPlan {
@@ -62,6 +65,7 @@ impl CallPlan {
             wait: Duration::from_secs(60),
             limits: CallConfig::default(),
             end_chat: EndChat::IfNew,
+            last_call: None,
         }
     }
 }
@@ -191,6 +195,8 @@ async fn prepare(plan: CallPlan) -> Result<Box<Prepared>, Box<CallSummary>> {
             request: plan.request,
             session: SessionConfig::default(),
             end_chat: plan.end_chat,
+            watch_network: true,
+            last_call: plan.last_call,
         },
         incoming: plan.incoming,
         dial: plan.dial,
@@ -212,6 +218,11 @@ impl Progress {
     fn handle(&mut self, event: PhoneEvent) {
         match event {
             PhoneEvent::Call(CallEvent::Ringing { .. }) => self.phone.accept(),
+            // Also where the agent was to call: nobody there knows that the call is not up any more.
+            PhoneEvent::CallWasCut { party_id, .. } if !self.asked && self.no_call.is_none() => {
+                self.asked = true;
+                self.phone.request_call(Some(party_id), false);
+            }
             PhoneEvent::CallReport(report) => {
                 // An agent may call again after a refusal: that call is shut down, and is not the one asked for.
                 self.report.get_or_insert(report);
