@@ -17,10 +17,6 @@ const SPACING_LONGEST: Duration = Duration::from_millis(500);
 /// The pause after the server said that it still holds another poll.
 const BUSY_PAUSE: std::ops::RangeInclusive<Duration> = Duration::from_millis(300)..=Duration::from_secs(1);
 
-/// A server holds a poll for 15 s at the most: who is told for so long that another one is held is not the only one who
-/// polls. The other asks again as soon as its poll is answered, and stays the one who gets the events.
-const BUSY_AT_MOST: Duration = Duration::from_secs(45);
-
 /// So many refusals in a row end the session. More than one, since a sign-in page in between answers for a moment too.
 const REFUSALS: u32 = 3;
 
@@ -48,10 +44,10 @@ impl Poll {
         self.request.succeed()
     }
 
-    /// The server still holds another poll. Whether that is another program's.
-    pub fn busy(&mut self, now: Instant, rng: &mut StdRng) -> bool {
+    /// The server still holds another poll. How long it has said so.
+    pub fn busy(&mut self, now: Instant, rng: &mut StdRng) -> Duration {
         self.request.wait(now, jitter(rng, *BUSY_PAUSE.start(), *BUSY_PAUSE.end()));
-        now.duration_since(*self.busy_since.get_or_insert(now)) >= BUSY_AT_MOST
+        now.duration_since(*self.busy_since.get_or_insert(now))
     }
 
     /// The server refused it. Whether that is final.

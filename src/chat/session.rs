@@ -256,7 +256,7 @@ impl Session {
             Err(Failure::SessionGone) => self.finish(EndReason::Gone),
             Err(Failure::BusyPoll) => {
                 self.catch_up.after_poll = true;
-                if self.poll.busy(now, &mut self.rng) {
+                if self.poll.busy(now, &mut self.rng) >= self.config.in_use_after {
                     self.finish(EndReason::InUse);
                 }
             }
