@@ -4,8 +4,17 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used)]
 
+use chatphone::api::event::ClientMessage;
+use chatphone::api::types::PartyType;
+use chatphone::api::{Client, ClientConfig, Identity, ServerEvent};
+use chatphone::call::{CallConfig, CallSetup, SoundSpec};
+use chatphone::chat::{ChatEvent, SessionConfig};
 use chatphone::network::{NetworkEvent, NetworkWatch};
-use std::net::IpAddr;
+use chatphone::peer::LocalNetwork;
+use chatphone::peer::media::MediaClock;
+use chatphone::phone::{EndChat, Phone, PhoneConfig, PhoneEvent, PhoneEvents};
+use chatphone::simulator::{Simulator, SimulatorConfig};
+use std::net::{IpAddr, Ipv4Addr};
 use std::process::Command;
 use std::time::{Duration, Instant};
 use tokio::time::timeout;
@@ -134,4 +143,54 @@ async fn interfaces_of_containers_come_and_go_without_a_word_on_the_route() {
     // It still listens.
     ip("route del default");
     route_change(&mut watch).await;
+}
+
+/// A phone in the namespace, with a contact center on the machine itself.
+async fn phone(center: &Simulator) -> (Phone, PhoneEvents) {
+    let client = Client::new(ClientConfig::new(center.base_url(), "app", Identity::ClientId("kiosk".into()))).unwrap();
+    let (phone, events, _) = Phone::start(PhoneConfig {
+        call: CallSetup {
+            client: client.clone(),
+            clock: MediaClock::start().unwrap(),
+            network: LocalNetwork::towards(Some(Ipv4Addr::LOCALHOST.into())),
+            relay_only: false,
+            sound: SoundSpec::default(),
+            opened: None,
+            limits: CallConfig::default(),
+        },
+        client,
+        request: Default::default(),
+        session: SessionConfig::default(),
+        end_chat: EndChat::Always,
+        watch_network: true,
+        last_call: None,
+    });
+    (phone, events)
+}
+
+async fn until(events: &mut PhoneEvents, mut fits: impl FnMut(&PhoneEvent) -> bool) {
+    let all = async { while !fits(&events.recv().await.expect("the phone has ended")) {} };
+    timeout(Duration::from_secs(20), all).await.expect("it does not come");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_phone_tells_of_another_network_and_its_chat_goes_on() {
+    if outside("a_phone_tells_of_another_network_and_its_chat_goes_on") {
+        return;
+    }
+    network();
+    ip("addr add 10.64.0.9/24 dev lte");
+    let mut config = SimulatorConfig::default();
+    config.agent.join_after = Duration::from_millis(20);
+    let center = Simulator::start(config).await.unwrap();
+    let (phone, mut events) = phone(&center).await;
+    let joined = |e: &PhoneEvent| matches!(e, PhoneEvent::Chat(ChatEvent::Server { event: ServerEvent::PartyJoined(p), .. }) if p.party_type == PartyType::Internal);
+    until(&mut events, joined).await;
+    ip("route replace default via 10.64.0.1");
+    until(&mut events, |e| matches!(e, PhoneEvent::Network(NetworkEvent::AddressesChanged { route: true, .. }))).await;
+    phone.send(ClientMessage { msg: "still there?".into(), ..Default::default() });
+    let answered = |e: &PhoneEvent| matches!(e, PhoneEvent::Chat(ChatEvent::Server { event: ServerEvent::Message(m), own: false }) if m.msg.contains("still there?"));
+    until(&mut events, answered).await;
+    phone.shut_down();
+    center.shutdown().await;
 }

@@ -45,7 +45,8 @@
 //!   5509 is waited out for 0.3 to 1 s, and ends the session after 45 s without a poll of its own. Passing faults are
 //!   retried without end, with back-off ([`super::backoff`]); when one kind of request works again, the others do not wait
 //!   for the rest of theirs. A sign-in page in the server's place is such a fault, once the server itself has answered.
-//!   Three refusals in a row end it. After an answer that was lost the history is read again, for the events it held.
+//!   Three refusals in a row end it. After a broken connection the history is read beside the poll: for the events of an
+//!   answer that was lost, and because its own answer tells at once that the server is back, while the poll is held.
 //!   `Reconnect` gives up what is in flight and asks at once.
 //! - **Over**: `chat_session_ended`, the states `failed` and `completed`, the inactivity timeout, 404/5005, `End`,
 //!   `Shutdown`.

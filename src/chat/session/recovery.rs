@@ -24,7 +24,9 @@ impl Session {
     }
 
     pub(super) fn poll_failed(&mut self, cause: Cause, message: String) {
-        if cause == Cause::Broken {
+        // After a connection that was not made nothing is missed. But the next poll will be held, and only the answer to
+        // another request tells soon that the server is back.
+        if matches!(cause, Cause::Broken | Cause::Unreachable) {
             self.catch_up.want();
         }
         let (attempt, delay) = self.poll.request.fail(cause, self.now, &mut self.rng);
@@ -37,8 +39,11 @@ impl Session {
         if catch_up.request.answered(self.now).is_none() {
             return;
         }
+        let mut recovered = false;
         catch_up.wanted = match outcome {
             Ok(history) => {
+                catch_up.request.succeed();
+                recovered = self.poll.request.is_in_flight() && self.poll.request.succeed();
                 let chat_id = self.chat_id.as_str();
                 let news = possible_news(history, &self.parties)
                     .into_iter()
@@ -58,6 +63,7 @@ impl Session {
                 false
             }
         };
+        self.works(recovered);
         self.check_closing();
     }
 }

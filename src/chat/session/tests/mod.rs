@@ -133,7 +133,7 @@ fn events(list: Value) -> Vec<ServerEvent> {
 }
 
 fn fault() -> Failure {
-    Failure::Transient { cause: Cause::Unreachable, message: "reset".into() }
+    Failure::Transient { cause: Cause::Refused { retry_after: None }, message: "reset".into() }
 }
 
 fn refusal() -> Failure {

@@ -103,11 +103,27 @@ fn what_a_lost_answer_held_is_read_in_the_history_and_shown_once() {
 #[test]
 fn an_answer_that_cannot_have_been_lost_is_not_looked_for() {
     let mut b = Bench::live();
-    for cause in [Cause::Unreachable, Cause::Refused { retry_after: None }, Cause::Elsewhere] {
+    for cause in [Cause::Refused { retry_after: None }, Cause::Elsewhere] {
         b.poll(Err(Failure::Transient { cause, message: "no".into() }));
         b.actions();
         assert_eq!(until_polled(&mut b), ["poll"], "{cause:?}");
     }
+}
+
+#[test]
+fn that_the_server_is_back_is_told_while_it_holds_the_poll() {
+    let mut b = Bench::live();
+    for cause in [Cause::Broken, Cause::Unreachable, Cause::Unreachable] {
+        b.poll(Err(Failure::Transient { cause, message: "gone".into() }));
+        assert!(matches!(b.events()[..], [ChatEvent::Reconnecting { .. }]));
+        let asked = until_polled(&mut b);
+        assert!(asked.contains(&"poll".to_owned()));
+    }
+    b.history(Ok(vec![]));
+    assert_eq!(b.events(), [ChatEvent::Reconnected]);
+    b.pass(10_000);
+    b.poll(Ok(vec![]));
+    assert!(b.events().is_empty());
 }
 
 #[test]
