@@ -17,6 +17,8 @@ pub struct Center {
 
 impl Center {
     pub async fn start() -> Self {
+        // Fails when there is one already, which then serves as well.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let mut config = SimulatorConfig::default();
         config.agent.join_after = Duration::from_millis(20);
         Self {
