@@ -353,8 +353,9 @@ async fn build(
         .build();
     let policy = if config.relay_only { RTCIceTransportPolicy::Relay } else { RTCIceTransportPolicy::All };
     // One that cannot be used would be the end of the peer, and so of a call that the others suffice for: it is left out.
-    let (relays, ice_servers) = Relays::new(&config.ice_servers, config.relays.clone(), handler.events.clone())
-        .map_err(webrtc::error::Error::Other)?;
+    let (relays, ice_servers) =
+        Relays::new(&config.ice_servers, config.relays.clone(), config.relay_only, handler.events.clone())
+            .map_err(webrtc::error::Error::Other)?;
     let connection = PeerConnectionBuilder::new()
         .with_configuration(
             RTCConfigurationBuilder::new().with_ice_servers(ice_servers).with_ice_transport_policy(policy).build(),

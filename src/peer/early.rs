@@ -228,7 +228,8 @@ mod tests {
     const STUN: &[u8] = &[0, 1, 0, 0];
 
     fn runtime(gate: &Gate) -> HoldingRuntime {
-        let (relays, _) = Relays::new(&[], Default::default(), tokio::sync::mpsc::unbounded_channel().0).unwrap();
+        let (relays, _) =
+            Relays::new(&[], Default::default(), false, tokio::sync::mpsc::unbounded_channel().0).unwrap();
         HoldingRuntime::new(gate.clone(), relays)
     }
 

@@ -18,7 +18,7 @@ use tokio::time::timeout;
 pub const USER: &str = "kiosk";
 pub const PASSWORD: &str = "opensesame";
 /// Of servers with credentials that expire.
-pub const SECRET: &str = "a secret of the server's";
+pub const SECRET: &str = "a-secret-of-the-server";
 
 pub type Events = UnboundedReceiver<PeerEvent>;
 
@@ -213,30 +213,48 @@ impl End {
         self.peer.stats().await.local_candidate.and_then(|c| c.relay_protocol)
     }
 
-    /// Sends numbered packets of this size; gives how many of them the other side got.
-    pub async fn sends(&self, other: &mut Self, packets: u16, size: usize, every: Duration) -> usize {
+    /// Sends numbered packets of this size; gives those that the other side did not get.
+    pub async fn sends(&self, other: &mut Self, packets: u16, size: usize, every: Duration) -> Vec<u16> {
         let writer = self.peer.rtp_writer();
         let codec = self.peer.negotiated_codecs().await.sending().unwrap();
+        let write = |i: u16| writer.write(codec.payload_type, i, u32::from(i) * 960, false, vec![7; size].into());
+        // The first packet of a stream is how the other side comes to know it.
+        let mut warm = tokio::time::interval(Duration::from_millis(5));
+        let mut number = 0;
+        timeout(Duration::from_secs(5), async {
+            loop {
+                tokio::select! {
+                    _ = warm.tick() => {
+                        write(number).await;
+                        number += 1;
+                    }
+                    event = other.events.recv() => if let PeerEvent::Rtp(_) = event.expect("the peer is there") {
+                        return;
+                    },
+                }
+            }
+        })
+        .await
+        .expect("a packet within 5 s");
         let mut ticks = tokio::time::interval(every);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Burst);
         let send = async {
-            for i in 0..packets {
+            for i in number..number + packets {
                 ticks.tick().await;
-                writer.write(codec.payload_type, i, u32::from(i) * 960, i == 0, vec![7; size].into()).await;
+                write(i).await;
             }
         };
+        let mut missing: std::collections::BTreeSet<u16> = (number..number + packets).collect();
         let receive = async {
-            let mut heard = std::collections::HashSet::new();
-            while heard.len() < usize::from(packets) {
-                match timeout(Duration::from_secs(3), other.events.recv()).await {
-                    Ok(Some(PeerEvent::Rtp(packet))) => drop(heard.insert(packet.sequence_number)),
-                    Ok(Some(_)) => {}
-                    Ok(None) | Err(_) => break,
+            while !missing.is_empty() {
+                if let PeerEvent::Rtp(packet) = other.events.recv().await.expect("the peer is there") {
+                    missing.remove(&packet.sequence_number);
                 }
             }
-            heard.len()
         };
-        tokio::join!(send, receive).1
+        let within = every * u32::from(packets) + Duration::from_secs(3);
+        let (_, _) = tokio::join!(send, timeout(within, receive));
+        missing.into_iter().collect()
     }
 }
 
