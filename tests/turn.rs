@@ -14,7 +14,7 @@ use common::{call, center, correlations, plan, write_sample};
 use std::net::UdpSocket;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use turn_support::proxy::{HttpProxy, silent};
 use turn_support::*;
 
@@ -130,9 +130,10 @@ async fn a_refused_password_is_told_for_every_protocol() {
 #[tokio::test(flavor = "multi_thread")]
 async fn expired_credentials_are_fetched_again_and_the_call_goes_on() {
     let turn = Coturn::with(Options { secret: true, ..Options::default() });
+    let in_an_hour = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() + 3600;
     for (url, protocol) in [(turn.udp(), "udp"), (turn.tls(), "tls")] {
         let fetched = Arc::new(AtomicUsize::new(0));
-        let (count, fresh) = (Arc::clone(&fetched), server_for(url.clone(), credentials_until(4_000_000_000)));
+        let (count, fresh) = (Arc::clone(&fetched), server_for(url.clone(), credentials_until(in_an_hour)));
         let renew = Renew::new(move || {
             count.fetch_add(1, Ordering::SeqCst);
             std::future::ready(Some(vec![fresh.clone()]))
