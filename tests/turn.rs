@@ -4,6 +4,7 @@
 mod common;
 mod turn_support;
 
+use chatphone::api::signaling::IceCandidate;
 use chatphone::api::{Client, ClientConfig, Identity};
 use chatphone::call::Outcome;
 use chatphone::peer::{RelayEvent, RelaySettings, Renew};
@@ -11,7 +12,6 @@ use chatphone::simulator::{AgentIce, AgentSound};
 use chatphone_media::audio::source::SourceSpec;
 use chatphone_media::samples::{AGENT, CUSTOMER};
 use common::{call, center, correlations, plan, write_sample};
-use std::net::UdpSocket;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -175,24 +175,29 @@ async fn a_relay_that_goes_away_is_told() {
     assert!(matches!(event, RelayEvent::Lost { .. }), "{event:?}");
 }
 
-/// Servers of which nobody answers: STUN and TURN over UDP, TCP that takes the connection and is silent (so is its TLS),
-/// TCP that refuses, and a name that does not exist.
-async fn dead_servers() -> (Vec<chatphone::api::types::IceServer>, UdpSocket) {
-    let hole = UdpSocket::bind("127.0.0.1:0").unwrap();
-    let udp = hole.local_addr().unwrap();
-    let (tcp, _) = silent().await;
-    let refused = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let urls = [
-        format!("stun:{udp}"),
-        format!("turn:{udp}?transport=udp"),
-        format!("turn:{tcp}?transport=tcp"),
-        format!("turns:{tcp}?transport=tcp"),
-        format!("turn:{refused}?transport=tcp"),
-        "stun:no-such-host.invalid".into(),
-        "turn:no-such-host.invalid".into(),
-        "turns:no-such-host.invalid".into(),
-    ];
-    (urls.into_iter().map(server).collect(), hole)
+/// 5 Mbit/s for two seconds.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_loses_nothing_of_five_megabits_a_second() {
+    let turn = Coturn::start();
+    let (a, mut b) = connected(config(vec![server(turn.tls())], turn.trusted(), true), host()).await;
+    assert_eq!(a.sends(&mut b, 1040, 1200, Duration::from_micros(1920)).await, [] as [u16; 0]);
+    assert_eq!(a.peer.stats().await.relay_dropped, 0);
+}
+
+/// A far end that is reached by TCP alone, which this side does not speak: the others of its candidates count.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tcp_candidate_of_the_far_end_is_passed_over() {
+    let (address, taken) = silent().await;
+    let (mut a, mut b) = (End::new(host()).await, End::new(host()).await);
+    let offer = a.peer.create_offer().await.unwrap();
+    let answer = b.peer.accept_offer(&offer).await.unwrap();
+    a.peer.accept_answer(&answer).await.unwrap();
+    let candidate =
+        format!("candidate:1 1 tcp 2105458943 {} {} typ host tcptype passive", address.ip(), address.port());
+    let candidate = IceCandidate { candidate, sdp_mid: None, sdp_mline_index: Some(0), ..Default::default() };
+    a.peer.add_candidate(&candidate).await.unwrap();
+    connect(&mut a, &mut b).await;
+    assert_eq!(taken.load(Ordering::SeqCst), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

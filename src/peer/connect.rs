@@ -244,6 +244,12 @@ impl AudioPeer {
         if candidate.candidate.trim().is_empty() {
             return Ok(());
         }
+        // The crate has TCP candidates of its own only with a port that listens, which no firewall lets in and a phone has
+        // no business to open; without one it would connect to this for nothing, under a relay-only policy too.
+        if candidate.candidate.split_ascii_whitespace().nth(2).is_some_and(|p| p.eq_ignore_ascii_case("tcp")) {
+            tracing::debug!("a TCP candidate (RFC 6544) is passed over");
+            return Ok(());
+        }
         let known = match &*lock(&self.offer) {
             Some(offer) => offer.inward(candidate),
             None => Some(candidate.clone()),

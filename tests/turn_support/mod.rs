@@ -258,6 +258,26 @@ impl End {
     }
 }
 
+/// Servers of which nobody answers: STUN and TURN over UDP, TCP that takes the connection and is silent (so is its TLS),
+/// TCP that refuses, and a name that does not exist.
+pub async fn dead_servers() -> (Vec<IceServer>, UdpSocket) {
+    let hole = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let udp = hole.local_addr().unwrap();
+    let (tcp, _) = proxy::silent().await;
+    let refused = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let urls = [
+        format!("stun:{udp}"),
+        format!("turn:{udp}?transport=udp"),
+        format!("turn:{tcp}?transport=tcp"),
+        format!("turns:{tcp}?transport=tcp"),
+        format!("turn:{refused}?transport=tcp"),
+        "stun:no-such-host.invalid".into(),
+        "turn:no-such-host.invalid".into(),
+        "turns:no-such-host.invalid".into(),
+    ];
+    (urls.into_iter().map(server).collect(), hole)
+}
+
 /// Carries candidates to the other side until this one is connected.
 async fn connects(events: &mut Events, other: &AudioPeer, relay_events: &mut Vec<RelayEvent>, gathered: &mut bool) {
     loop {
@@ -278,6 +298,12 @@ pub async fn connected(a: PeerConfig, b: PeerConfig) -> (End, End) {
     let offer = a.peer.create_offer().await.unwrap();
     let answer = b.peer.accept_offer(&offer).await.unwrap();
     a.peer.accept_answer(&answer).await.unwrap();
+    connect(&mut a, &mut b).await;
+    (a, b)
+}
+
+/// Carries candidates between two peers that know each other's descriptions until they are connected.
+pub async fn connect(a: &mut End, b: &mut End) {
     timeout(Duration::from_secs(20), async {
         tokio::join!(
             connects(&mut a.events, &b.peer, &mut a.relay_events, &mut a.gathered),
@@ -286,5 +312,4 @@ pub async fn connected(a: PeerConfig, b: PeerConfig) -> (End, End) {
     })
     .await
     .unwrap_or_else(|_| panic!("connected within 20 s: {:?}", a.relay_events));
-    (a, b)
 }
