@@ -23,6 +23,7 @@ async fn peer() -> (AudioPeer, tokio::sync::mpsc::UnboundedReceiver<PeerEvent>) 
         ice_servers: vec![],
         network: LocalNetwork::only([127, 0, 0, 1].into()),
         relay_only: false,
+        relays: Default::default(),
         codecs: vec![CodecKind::Opus],
     };
     AudioPeer::new(config).await.unwrap()

@@ -17,6 +17,7 @@
 use super::config::ClientConfig;
 use super::error::{ApiError, ErrorCode, Operation};
 use super::event::{ClientEvent, ServerEvent};
+use super::proxy::ProxyUrl;
 use super::transport::Transport;
 use super::types::{
     Availability, Chat, ChatRequest, ExpectedParameters, IceServers, ServerEvents, UploadedFile, WidgetConfiguration,
@@ -53,6 +54,16 @@ impl Client {
     /// network. Cookies are kept. Requests in flight go on until they are dropped.
     pub fn reconnect(&self) {
         self.http.renew();
+    }
+
+    /// Certificates (PEM) to trust beside those of the system, as configured.
+    pub fn ca_file(&self) -> Option<&Path> {
+        self.http.config.ca_file.as_deref()
+    }
+
+    /// The proxy, as configured.
+    pub fn proxy(&self) -> Option<&ProxyUrl> {
+        self.http.config.proxy.as_ref()
     }
 
     /// Check Availability: whether the contact center is open. Says nothing about logged-in agents.

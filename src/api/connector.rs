@@ -62,9 +62,15 @@ pub(super) fn build_http(
     if config.identity.uses_cookies() {
         builder = builder.cookie_provider(cookies.clone());
     }
-    if is_loopback(base) {
+    match &config.proxy {
+        Some(proxy) => {
+            let proxy = reqwest::Proxy::all(proxy.as_str())
+                .map_err(|_| ApiError::BadConfig(format!("the proxy {proxy:?} cannot be used")))?;
+            builder = builder.proxy(proxy.no_proxy(reqwest::NoProxy::from_env()));
+        }
         // A proxy's loopback is another machine's.
-        builder = builder.no_proxy();
+        None if is_loopback(base) => builder = builder.no_proxy(),
+        None => {}
     }
     let extra = match &config.ca_file {
         Some(path) => {

@@ -18,6 +18,7 @@ mod ice;
 pub mod lenient;
 mod markup;
 mod pool;
+mod proxy;
 pub mod signaling;
 mod tagged;
 mod transfer;
@@ -30,6 +31,7 @@ pub use config::{ClientConfig, Identity};
 pub use error::{ApiError, ErrorBody, ErrorCode, Operation};
 pub use event::{ClientEvent, ServerEvent};
 pub use lenient::{Extra, Timestamp};
+pub use proxy::ProxyUrl;
 pub use signaling::Signal;
 pub use transfer::MAX_UPLOAD_BYTES;
 
