@@ -12,6 +12,7 @@ use std::collections::VecDeque;
 use std::io::{self, IoSliceMut};
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -30,6 +31,8 @@ pub(super) struct Gate {
     state: Arc<Mutex<State>>,
     /// Ends the driver's sleep, the running one or else the next.
     nudge: Arc<Notify>,
+    /// Nothing passes either way: the line was cut on order.
+    dark: Arc<AtomicBool>,
 }
 
 #[derive(Debug, Default)]
@@ -47,6 +50,15 @@ impl Gate {
         for waker in std::mem::take(&mut state.waiting) {
             waker.wake();
         }
+    }
+
+    /// Cuts the line, or mends it.
+    pub(super) fn set_dark(&self, dark: bool) {
+        self.dark.store(dark, Ordering::Release);
+    }
+
+    fn is_dark(&self) -> bool {
+        self.dark.load(Ordering::Acquire)
     }
 
     /// Whether it is open; if not, the task is woken when it opens.
@@ -173,6 +185,9 @@ impl AsyncUdpSocket for HoldingSocket {
     }
 
     fn poll_send(&self, cx: &mut Context<'_>, transmit: &Transmit<'_>) -> Poll<io::Result<usize>> {
+        if self.gate.is_dark() {
+            return Poll::Ready(Ok(transmit.contents.len()));
+        }
         self.inner.poll_send(cx, transmit)
     }
 
@@ -195,6 +210,7 @@ impl AsyncUdpSocket for HoldingSocket {
                 continue;
             }
             return match self.inner.poll_recv(cx, bufs, meta) {
+                Poll::Ready(Ok(_)) if self.gate.is_dark() => continue,
                 Poll::Ready(Ok(n)) if !open => match self.hold_dtls(n, bufs, meta) {
                     0 => continue,
                     kept => Poll::Ready(Ok(kept)),

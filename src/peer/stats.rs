@@ -1,8 +1,9 @@
 use super::rtcp::RemoteReport;
-use rtc::peer_connection::transport::RTCIceCandidatePair;
+use rtc::peer_connection::transport::{RTCIceCandidatePair, RTCIceCandidateType};
 use rtc::statistics::stats::ice_candidate_pair::{RTCIceCandidatePairStats, RTCStatsIceCandidatePairState};
 use serde::Serialize;
 use std::fmt;
+use std::net::IpAddr;
 use std::time::Duration;
 use webrtc::peer_connection::{RTCIceCandidate, RTCStatsReport};
 
@@ -39,6 +40,10 @@ pub struct PeerStats {
     pub bytes_sent: u64,
     /// RTP packets sent.
     pub packets_sent: u64,
+    /// Answers to our ICE checks: as long as these grow, the far end is there.
+    pub responses_received: u64,
+    /// The address of this machine that the packets leave from, where the pair in use tells it.
+    pub local_address: Option<IpAddr>,
     /// The last report of the far end on what we send.
     pub remote_report: Option<RemoteReport>,
 }
@@ -72,6 +77,8 @@ impl PeerStats {
             stats.current_round_trip_time =
                 (pair.current_round_trip_time > 0.0).then(|| Duration::from_secs_f64(pair.current_round_trip_time));
         }
+        stats.local_address = selected.and_then(|pair| own_address(pair.local()));
+        stats.responses_received = report.candidate_pairs().map(|pair| pair.responses_received).sum();
         for stream in report.outbound_rtp_streams() {
             stats.bytes_sent += stream.sent_rtp_stream_stats.bytes_sent;
             stats.packets_sent += stream.sent_rtp_stream_stats.packets_sent;
@@ -86,6 +93,13 @@ fn selected_pair(report: &RTCStatsReport) -> Option<&RTCIceCandidatePairStats> {
         .candidate_pairs()
         .filter(|p| p.nominated || p.state == RTCStatsIceCandidatePairState::Succeeded)
         .max_by_key(|p| (p.nominated, p.packets_sent + p.packets_received))
+}
+
+/// The address of this machine behind a candidate of ours: a host candidate's own; that of any other is another
+/// machine's, and its base is told beside it or not at all.
+fn own_address(c: &RTCIceCandidate) -> Option<IpAddr> {
+    let own = if c.typ == RTCIceCandidateType::Host { &c.address } else { &c.related_address };
+    own.parse().ok().filter(|address: &IpAddr| !address.is_unspecified())
 }
 
 fn candidate(c: &RTCIceCandidate) -> CandidateInfo {

@@ -36,6 +36,7 @@ pub(super) async fn run(
         resumed: None,
         opens_until: None,
         chat_over: false,
+        agent: None,
         told: Vec::new(),
     };
     actor.run().await;
@@ -55,6 +56,8 @@ struct Actor {
     /// When the opening of a chat is given up that is to be closed once it is open.
     opens_until: Option<Instant>,
     chat_over: bool,
+    /// The agent that the call knows of.
+    agent: Option<String>,
     /// Told once the state is published, so that who hears an event finds the state that goes with it.
     told: Vec<PhoneEvent>,
 }
@@ -184,8 +187,15 @@ impl Actor {
                     self.shut_chat(!resumed);
                 }
             }
+            ChatEvent::Reconnecting { .. } => self.call.handle(Input::Signaling { up: false }),
+            ChatEvent::Reconnected => self.call.handle(Input::Signaling { up: true }),
             ChatEvent::Ended { .. } => self.chat_is_over(),
             _ => {}
+        }
+        let agent = self.chat.session().parties().agent().map(|p| p.id.clone());
+        if self.agent != agent {
+            self.agent.clone_from(&agent);
+            self.call.handle(Input::CurrentAgent(agent));
         }
         self.tell(PhoneEvent::Chat(event));
     }

@@ -72,7 +72,22 @@ fn input() -> impl Strategy<Value = Input> {
         Just(Input::HangUp),
     ];
     let remote = (party(), signal()).prop_map(|(party_id, signal)| Input::Signal { party_id, signal });
+    let age = || prop::option::weighted(0.7, (0..8_000u64).prop_map(Duration::from_millis));
+    let signs = (age(), age(), age(), age(), prop::bool::weighted(0.9), any::<bool>(), any::<bool>());
+    let signs = signs.prop_map(|(sound, sign, kept_sound, kept_sign, sends, announced, local)| {
+        let local = local.then_some([192, 0, 2, 7].into());
+        Input::Media(MediaSigns { sound, sign, kept_sound, kept_sign, sends, announced, local })
+    });
+    let around = prop_oneof![
+        6 => signs,
+        1 => any::<bool>().prop_map(|up| Input::Signaling { up }),
+        1 => any::<bool>().prop_map(|up| Input::NetworkChanged {
+            addresses: up.then_some([192, 0, 2, 7].into()).into_iter().collect(),
+        }),
+        1 => party().prop_map(Input::CurrentAgent),
+    ];
     prop_oneof![
+        40 => around,
         40 => request,
         40 => remote,
         30 => local,
@@ -91,13 +106,22 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
+/// A call with sound.
+fn running() -> impl Iterator<Item = Step> {
+    let inputs =
+        [request(AGENT), Input::PeerReady, from(AGENT, offer(9)), answer(), Input::PeerConnected, Input::MediaFlowing];
+    inputs.into_iter().map(Step::Give)
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
 
     #[test]
-    fn whatever_comes_in_the_promises_hold(steps in prop::collection::vec(step(), 0..60)) {
+    fn whatever_comes_in_the_promises_hold(
+        begun in any::<bool>(), steps in prop::collection::vec(step(), 0..80)
+    ) {
         let (mut bed, mut watch) = (Bed::new(), Watch::default());
-        for step in steps {
+        for step in running().filter(|_| begun).chain(steps) {
             match step {
                 Step::Give(input) => {
                     let outputs = bed.give(input.clone());

@@ -1,0 +1,591 @@
+//! Sound that stops in a running call, and how the call comes back.
+//!
+//! The peer tells at intervals how long ago the far end was last heard ([`MediaSigns`]). A call without a packet of sound
+//! for [`CallConfig::interrupted_after`] is interrupted, and resumed with the next one. Where nothing at all comes any
+//! more (no RTCP, no answer to an ICE check), or the way is known to be dead, it is restored: the same party is asked for
+//! a call again, as a client that was started anew does, and its offer goes to a peer of its own. The peer there was is
+//! kept until the new one brings sound, so that whichever works first is the call's way.
+
+use super::call::{Negotiation, Peer};
+use super::description::Description;
+use super::setup::Ending;
+use super::signals::quote;
+use super::{CallEvent, CallMachine, EndedBy, Outcome, Output, Phase};
+use crate::api::signaling::{CallRejected, OfferCall, Signal};
+use serde::Serialize;
+use std::fmt;
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+/// After a chat that was cut, how long the old way may take to come back before the call is asked for again.
+const OLD_WAY: Duration = Duration::from_secs(1);
+/// END_CALL this soon after REQUEST_CALL may be that of the call before, which the agent's side ends to begin anew …
+const END_OF_OLD: Duration = Duration::from_secs(2);
+/// … and was, if its offer follows within this; otherwise the agent hung up.
+const OFFER_FOLLOWS: Duration = Duration::from_secs(5);
+/// An agent who left, and is heard for longer than this, has left for good: what is heard is a media server.
+const HEARD_AFTER_LEAVING: Duration = Duration::from_secs(2);
+/// How long an agent who left has to come back before another one of the chat is asked.
+const COMES_BACK: Duration = Duration::from_secs(1);
+/// The longest wait between two attempts.
+const LONGEST_WAIT: Duration = Duration::from_secs(8);
+
+/// What is heard of the far end, as the peer tells it every 100 to 1000 ms in a connected call.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct MediaSigns {
+    /// Since the last RTP packet of the peer; `None`: none came yet.
+    pub sound: Option<Duration>,
+    /// Since the last sign of life of any kind: RTP, RTCP, an answer to an ICE check.
+    pub sign: Option<Duration>,
+    /// The same two of the peer that is kept ([`Output::KeepPeer`]).
+    pub kept_sound: Option<Duration>,
+    /// See `kept_sound`.
+    pub kept_sign: Option<Duration>,
+    /// By its description the far end sends sound: it does not while it holds the call (RFC 3264, 8.4).
+    pub sends: bool,
+    /// The last packet announced silence (RFC 3389): the next may be long in coming.
+    pub announced: bool,
+    /// The address of this machine that the packets leave from, where it is known.
+    pub local: Option<IpAddr>,
+}
+
+/// Why sound stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Interruption {
+    /// Nothing comes from the far end.
+    NoPackets,
+    /// The far end sends no sound, but is there: a headset that is switched off, a page that stands still.
+    Silent,
+    /// ICE or DTLS gave up, or a new way was not found in time.
+    ConnectionLost,
+    /// The network address that the sound went over is gone.
+    AddressGone,
+}
+
+impl fmt::Display for Interruption {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoPackets => "nothing arrives from the agent",
+            Self::Silent => "the agent's side sends no sound",
+            Self::ConnectionLost => "the connection to the agent's side is lost",
+            Self::AddressGone => "the network that the call went over is gone",
+        })
+    }
+}
+
+/// What interruptions did to a call.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Recovery {
+    /// How often sound stopped.
+    pub interruptions: u32,
+    /// How often it came back over a new peer.
+    pub restorations: u32,
+    /// How long there was none, in all.
+    pub gap: Duration,
+}
+
+/// What the machine knows of the sound of the current call.
+#[derive(Debug, Default)]
+pub(super) struct Watch {
+    /// The newest packet of sound.
+    heard: Option<Instant>,
+    /// The newest sign of life; never before `heard`.
+    sign: Option<Instant>,
+    local: Option<IpAddr>,
+    /// The newest peer has brought no sound yet.
+    fresh: bool,
+    /// The way there was is known to be dead.
+    dead: bool,
+    cut: Option<Cut>,
+    restoring: Option<Restoring>,
+    /// Attempts of this interruption.
+    attempt: u32,
+    /// The agent's side does something about it: it is not asked before.
+    hold: Option<Instant>,
+    /// When the party of the call left the chat, without a word.
+    left: Option<Instant>,
+}
+
+/// An interruption.
+#[derive(Debug)]
+struct Cut {
+    /// The last sound before it.
+    since: Instant,
+    noticed: Instant,
+}
+
+#[derive(Debug)]
+struct Restoring {
+    stage: Stage,
+    /// When REQUEST_CALL was sent that no offer has come for.
+    asked: Option<Instant>,
+    /// The newest peer is of no further use.
+    broken: bool,
+    /// END_CALL came that may be of the call before: when it was not, unless an offer comes.
+    end_seen: Option<Instant>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Stage {
+    /// For the offer, until then.
+    Asked(Instant),
+    /// For the first sound, until then.
+    Connecting(Instant),
+    /// For the next attempt, until then.
+    Waiting(Instant),
+}
+
+/// What falls due.
+#[derive(Debug, Clone, Copy)]
+enum Due {
+    Attempt,
+    AttemptOver,
+    HungUp,
+    Left,
+    Lost,
+}
+
+impl Watch {
+    /// The first packet of the call came.
+    pub(super) fn begin(&mut self, now: Instant) {
+        (self.heard, self.sign) = (Some(now), Some(now));
+    }
+
+    /// An answer to our REQUEST_CALL is still owed.
+    pub(super) fn awaits_offer(&self) -> bool {
+        self.restoring.as_ref().is_some_and(|r| r.asked.is_some())
+    }
+
+    pub(super) fn is_restoring(&self) -> bool {
+        self.restoring.is_some()
+    }
+
+    pub(super) fn is_cut(&self) -> bool {
+        self.cut.is_some()
+    }
+
+    /// The gap that is open.
+    pub(super) fn open_gap(&self, now: Instant) -> Duration {
+        self.cut.as_ref().map_or(Duration::ZERO, |cut| now.saturating_duration_since(cut.since))
+    }
+}
+
+impl Peer {
+    /// Descriptions were given to it, or made by it.
+    fn is_used(&self) -> bool {
+        self.negotiation != Negotiation::Stable || self.applied.is_some()
+    }
+}
+
+impl CallMachine {
+    /// Whether an interruption is a reason to ask for the call again.
+    pub(super) fn is_restorable(&self) -> bool {
+        self.config.restore_attempts > 0
+            && !self.chat_over
+            && self.times.media.is_some()
+            && self.phase() == Phase::Connected
+    }
+
+    pub(super) fn media_signs(&mut self, now: Instant, signs: MediaSigns) {
+        let heard_before = self.times.media.is_some();
+        let Some(call) = self.call.as_mut().filter(|c| c.phase == Phase::Connected && heard_before) else { return };
+        let at = |age: Option<Duration>| age.map(|age| now.checked_sub(age).unwrap_or(now));
+        let watch = &mut call.watch;
+        watch.local = signs.local.or(watch.local);
+        watch.heard = watch.heard.max(at(signs.sound)).max(at(signs.kept_sound));
+        // A peer that only connects shows no more than that the new way may work.
+        let sign = if watch.fresh { None } else { at(signs.sign) };
+        watch.sign = watch.sign.max(watch.heard).max(sign).max(at(signs.kept_sign));
+        if !signs.sends {
+            (watch.heard, watch.sign) = (Some(now), Some(now));
+        }
+        let (Some(heard), Some(sign)) = (watch.heard, watch.sign) else { return };
+        if watch.fresh && signs.sound.is_some() {
+            return self.new_way_works(heard);
+        }
+        match &watch.cut {
+            Some(cut) => {
+                // What came before the way died says nothing.
+                if heard > if watch.dead { cut.noticed } else { cut.since } {
+                    self.resumed(heard);
+                }
+            }
+            None => {
+                let silent = if signs.announced {
+                    now.saturating_duration_since(sign) >= self.config.restore_after.max(self.config.interrupted_after)
+                } else {
+                    now.saturating_duration_since(heard) >= self.config.interrupted_after
+                };
+                if silent {
+                    let there = sign > heard && now.saturating_duration_since(sign) < self.config.interrupted_after;
+                    self.cut(now, if there { Interruption::Silent } else { Interruption::NoPackets });
+                }
+            }
+        }
+    }
+
+    /// Sound stopped.
+    fn cut(&mut self, now: Instant, reason: Interruption) {
+        let Some(call) = self.call.as_mut().filter(|c| c.watch.cut.is_none()) else { return };
+        call.watch.cut = Some(Cut { since: call.watch.heard.unwrap_or(now), noticed: now });
+        self.recovery.interruptions += 1;
+        self.event(CallEvent::Interrupted { reason });
+    }
+
+    /// Sound stopped, and it is known not to come back over the peer there is.
+    fn way_died(&mut self, now: Instant, reason: Interruption) {
+        let Some(call) = &mut self.call else { return };
+        call.watch.dead = true;
+        self.cut(now, reason);
+    }
+
+    /// The sound is back, over the peer there was.
+    fn resumed(&mut self, heard: Instant) {
+        let Some(call) = &mut self.call else { return };
+        let watch = &mut call.watch;
+        let Some(cut) = watch.cut.take() else { return };
+        watch.dead = false;
+        // Who was asked will offer, and that is taken; who was not need not be asked any more.
+        if matches!(watch.restoring, None | Some(Restoring { stage: Stage::Waiting(_), .. })) {
+            watch.attempt = 0;
+            self.return_to_kept();
+        }
+        let gap = heard.saturating_duration_since(cut.since);
+        self.recovery.gap += gap;
+        self.event(CallEvent::Resumed { gap });
+    }
+
+    /// The newest peer brings sound: it is the call's way from now on.
+    fn new_way_works(&mut self, heard: Instant) {
+        let Some(call) = &mut self.call else { return };
+        let watch = std::mem::take(&mut call.watch);
+        let restored = watch.restoring.is_some();
+        call.watch = Watch { heard: watch.heard, sign: watch.sign, left: watch.left, ..Watch::default() };
+        if call.kept.take().is_some() {
+            self.outputs.push_back(Output::CloseKept);
+        }
+        let Some(cut) = watch.cut else { return };
+        let gap = heard.saturating_duration_since(cut.since);
+        self.recovery.gap += gap;
+        self.recovery.restorations += 1;
+        self.event(CallEvent::Restored { attempt: if restored { watch.attempt } else { 0 }, gap });
+    }
+
+    /// Gives up the newest peer for the one that was kept.
+    fn return_to_kept(&mut self) {
+        let Some(call) = &mut self.call else { return };
+        call.watch.restoring = None;
+        if let Some(kept) = call.kept.take() {
+            call.peer = kept;
+            call.offer = None;
+            call.watch.fresh = false;
+            self.outputs.push_back(Output::ReturnPeer);
+        }
+    }
+
+    /// The agent's side began anew by itself, with a peer that is yet to connect.
+    pub(super) fn peer_replaced(&mut self, now: Instant) {
+        let seen = self.times.media.is_some();
+        if let Some(call) = &mut self.call {
+            call.watch.fresh = seen;
+            call.watch.local = None;
+            call.watch.hold = now.checked_add(self.config.restore_offer);
+        }
+    }
+
+    /// The agent's side describes anew the peer there is: that gets its time.
+    pub(super) fn renegotiated(&mut self, now: Instant) {
+        if let Some(call) = &mut self.call {
+            call.watch.hold = now.checked_add(self.config.restore_offer);
+        }
+    }
+
+    /// The peer is broken, or there is none. False: that is the end of the call.
+    pub(super) fn survives_failure(&mut self, now: Instant) -> bool {
+        if !self.is_restorable() {
+            return false;
+        }
+        if self.call.as_ref().is_some_and(|c| c.watch.is_restoring()) {
+            self.attempt_failed(now, true);
+        } else {
+            if let Some(call) = &mut self.call {
+                (call.deadline, call.watch.hold) = (None, None);
+            }
+            self.way_died(now, Interruption::ConnectionLost);
+        }
+        true
+    }
+
+    pub(super) fn signaling(&mut self, now: Instant, up: bool) {
+        if self.cut_off == up {
+            self.cut_off = !up;
+            self.through_since = Some(now);
+        }
+    }
+
+    pub(super) fn network_changed(&mut self, now: Instant, addresses: &[IpAddr]) {
+        if !self.is_restorable() {
+            return;
+        }
+        let Some(call) = &mut self.call else { return };
+        match &mut call.watch.restoring {
+            // What could not be reached before may be now.
+            Some(restoring) => {
+                if let Stage::Waiting(until) = &mut restoring.stage {
+                    *until = now.min(*until);
+                }
+            }
+            None => {
+                if call.watch.local.is_some_and(|local| !addresses.contains(&local)) {
+                    self.way_died(now, Interruption::AddressGone);
+                }
+            }
+        }
+    }
+
+    pub(super) fn current_agent(&mut self, agent: Option<String>) {
+        if let Some(call) = self.call.as_mut().filter(|c| agent.is_some() && c.party_id == agent) {
+            call.watch.left = None;
+        }
+        self.agent = agent;
+    }
+
+    /// The party of the call left without END_CALL, which may be a browser that is loaded anew. False: that is the end
+    /// of the call.
+    pub(super) fn survives_leaving(&mut self, now: Instant) -> bool {
+        if !self.is_restorable() {
+            return false;
+        }
+        let Some(call) = &mut self.call else { return false };
+        call.watch.left.get_or_insert(now);
+        if let Some(restoring) = &mut call.watch.restoring {
+            restoring.stage = Stage::Waiting(now);
+            (restoring.asked, restoring.end_seen) = (None, None);
+            restoring.broken |= call.peer.is_used();
+        }
+        true
+    }
+
+    /// What of this falls due next.
+    fn watch_due(&self) -> Option<(Instant, Due)> {
+        let call = self.call.as_ref().filter(|c| c.phase == Phase::Connected)?;
+        let (watch, config) = (&call.watch, &self.config);
+        let mut all: [Option<(Instant, Due)>; 4] = [None; 4];
+        if let Some(left) = watch.left {
+            let until = match &watch.cut {
+                None => left.checked_add(HEARD_AFTER_LEAVING),
+                Some(cut) => left.max(cut.noticed).checked_add(config.rejoin_within),
+            };
+            all[0] = until.map(|t| (t, Due::Left));
+        }
+        if let Some(restoring) = &watch.restoring {
+            all[1] = match restoring.stage {
+                Stage::Asked(until) | Stage::Connecting(until) => Some((until, Due::AttemptOver)),
+                Stage::Waiting(until) => self.may_ask(until).map(|t| (t, Due::Attempt)),
+            };
+            all[2] = restoring.end_seen.map(|t| (t, Due::HungUp));
+        }
+        if let Some(cut) = &watch.cut
+            && self.is_restorable()
+        {
+            let sign = watch.sign.unwrap_or(cut.noticed);
+            if watch.restoring.is_none() {
+                // Nobody need wait for a way that is dead, or for a party that is gone.
+                let over = watch.dead || watch.left.is_some();
+                let silent = if over { Some(cut.noticed) } else { sign.checked_add(config.restore_after) };
+                let from = silent.map(|t| watch.hold.map_or(t, |hold| t.max(hold)));
+                all[1] = from.and_then(|t| self.may_ask(t)).map(|t| (t, Due::Attempt));
+            }
+            all[3] = cut.noticed.max(sign).checked_add(config.restore_within).map(|t| (t, Due::Lost));
+        }
+        all.into_iter().flatten().min_by_key(|(t, _)| *t)
+    }
+
+    /// When somebody can be asked, at `earliest` or later; `None`: nobody can.
+    fn may_ask(&self, earliest: Instant) -> Option<Instant> {
+        let watch = &self.call.as_ref().filter(|_| !self.cut_off)?.watch;
+        let through = self.through_since.filter(|_| !watch.dead).and_then(|t| t.checked_add(OLD_WAY));
+        let agent = match watch.left {
+            None => None,
+            Some(left) => Some(self.agent.as_ref().and(left.checked_add(COMES_BACK))?),
+        };
+        [through, agent].into_iter().flatten().chain([earliest]).max()
+    }
+
+    pub(super) fn watch_timeout(&self) -> Option<Instant> {
+        self.watch_due().map(|(t, _)| t)
+    }
+
+    /// Does what is due by now.
+    pub(super) fn pursue(&mut self, now: Instant) {
+        while let Some((_, due)) = self.watch_due().filter(|(t, _)| *t <= now) {
+            match due {
+                Due::Attempt => self.attempt(now),
+                Due::AttemptOver => self.attempt_failed(now, false),
+                Due::HungUp => {
+                    let hung_up = Ending::new(Outcome::Completed, EndedBy::Remote, "the agent hung up");
+                    self.end(now, Ending { end_came: true, ..hung_up });
+                }
+                Due::Left => self.left_for_good(now),
+                Due::Lost => self.lost(now),
+            }
+        }
+    }
+
+    /// Asks for the call again.
+    fn attempt(&mut self, now: Instant) {
+        let until = later(now, self.config.restore_offer);
+        let Some(call) = &mut self.call else { return };
+        let watch = &mut call.watch;
+        if watch.attempt >= self.config.restore_attempts {
+            return self.lost(now);
+        }
+        watch.attempt += 1;
+        if watch.left.take().is_some() {
+            call.party_id = self.agent.clone();
+        }
+        let before = watch.restoring.replace(Restoring {
+            stage: Stage::Asked(until),
+            asked: Some(now),
+            broken: false,
+            end_seen: None,
+        });
+        let useless = match &before {
+            None => true,
+            Some(restoring) => restoring.broken || call.peer.is_used(),
+        };
+        // The way there was may yet come back; one that never worked, or is broken, need not be waited for.
+        let idle = matches!(call.peer.negotiation, Negotiation::Stable | Negotiation::LocalOffer);
+        let keep = before.is_none() && !watch.dead && !watch.fresh && idle;
+        (watch.fresh, watch.hold, watch.local) = (true, None, None);
+        (call.deadline, call.offer) = (None, None);
+        if useless {
+            let peer = std::mem::take(&mut call.peer);
+            if keep {
+                call.kept = Some(peer);
+                self.outputs.push_back(Output::KeepPeer);
+            } else {
+                self.outputs.push_back(Output::ClosePeer);
+            }
+            self.prepare_peer();
+        }
+        self.remote.clear();
+        let Some(call) = &self.call else { return };
+        let (attempt, video) = (call.watch.attempt, call.video);
+        self.event(CallEvent::Restoring { attempt, attempts: self.config.restore_attempts });
+        self.send(Signal::request_call(video));
+    }
+
+    /// An attempt did not work.
+    fn attempt_failed(&mut self, now: Instant, broken: bool) {
+        let Some(call) = &mut self.call else { return };
+        let watch = &mut call.watch;
+        let Some(restoring) = &mut watch.restoring else { return };
+        restoring.broken |= broken || call.peer.is_used();
+        if watch.cut.is_none() {
+            // The old way came back meanwhile, and goes on.
+            watch.attempt = 0;
+            return self.return_to_kept();
+        }
+        if watch.attempt >= self.config.restore_attempts {
+            return self.lost(now);
+        }
+        let doubled = self.config.restore_wait.saturating_mul(1 << (watch.attempt - 1).min(16));
+        let wait = doubled.min(LONGEST_WAIT.max(self.config.restore_wait));
+        restoring.stage = Stage::Waiting(later(now, wait));
+    }
+
+    /// OFFER_CALL while the call is asked for again.
+    pub(super) fn on_restoring_offer(&mut self, now: Instant, party_id: Option<String>, offer: OfferCall) {
+        let until = later(now, self.config.restore_offer);
+        let Some(call) = &mut self.call else { return };
+        let Some(restoring) = &mut call.watch.restoring else { return };
+        let description = Description::of(&offer.sdp);
+        let is_of_kept = |d: &Description| d.is_same_session(&description) && !d.is_other_peer(&description);
+        let of_kept = call.kept.as_ref().and_then(|kept| kept.applied.as_ref()).is_some_and(is_of_kept);
+        let current = call.peer.applying.as_ref().or(call.peer.applied.as_ref());
+        let starts_over = restoring.broken || current.is_some_and(|d| d.is_other_peer(&description));
+        restoring.stage = Stage::Connecting(until);
+        (restoring.asked, restoring.end_seen, restoring.broken) = (None, None, false);
+        call.party_id = party_id.or(call.party_id.take());
+        call.watch.left = None;
+        call.video = offer.offer_video;
+        self.remote.forget_older_than(now, self.config.late);
+        let party_id = call.party_id.clone();
+        self.remote.keep_party(party_id.as_deref());
+        if of_kept {
+            // An ICE restart, or the like: the peer it is for is there.
+            self.return_to_kept();
+            self.renegotiated(now);
+        } else if starts_over {
+            self.replace_peer(now);
+        }
+        if let Some(call) = &mut self.call {
+            call.offer = Some(offer);
+        }
+        self.negotiate();
+    }
+
+    /// Whether END_CALL may be that of the call before, which the agent's side ends as it is asked for the next.
+    pub(super) fn may_be_end_of_old(&mut self, now: Instant) -> bool {
+        let Some(restoring) = self.call.as_mut().and_then(|c| c.watch.restoring.as_mut()) else { return false };
+        let soon = restoring.asked.is_some_and(|asked| now.saturating_duration_since(asked) < END_OF_OLD);
+        if !soon || restoring.end_seen.is_some() {
+            return false;
+        }
+        restoring.end_seen = now.checked_add(OFFER_FOLLOWS);
+        true
+    }
+
+    /// CALL_REJECTED while the call is asked for again.
+    pub(super) fn restoration_rejected(&mut self, now: Instant, rejected: &CallRejected) {
+        let Some(call) = &mut self.call else { return };
+        // What was asked of a party that is gone needs no answer.
+        if call.watch.left.is_some() || !call.watch.awaits_offer() {
+            return tracing::debug!("CALL_REJECTED to a request that is settled is ignored");
+        }
+        if call.watch.cut.is_none() {
+            call.watch.attempt = 0;
+            return self.return_to_kept();
+        }
+        let code = rejected.reason_code.as_deref().map(quote).filter(|c| !c.is_empty());
+        let why = rejected.reason.as_deref().map(quote).filter(|r| !r.is_empty()).or_else(|| code.clone());
+        let reason = match why {
+            Some(why) => format!("the call was cut off, and the agent did not take it up again: {why}"),
+            None => "the call was cut off, and the agent did not take it up again".to_owned(),
+        };
+        self.end(now, Ending { code, ..Ending::new(Outcome::Lost, EndedBy::Remote, reason) });
+    }
+
+    fn left_for_good(&mut self, now: Instant) {
+        let Some(call) = &self.call else { return };
+        let cut_before = call.watch.cut.as_ref().is_some_and(|cut| call.watch.left.is_some_and(|l| cut.noticed < l));
+        let ending = if cut_before {
+            let reason = "the call was cut off, the agent left the chat, and no other one came";
+            Ending::new(Outcome::Lost, EndedBy::Remote, reason)
+        } else {
+            Ending::new(Outcome::Completed, EndedBy::Remote, "the agent left the chat")
+        };
+        self.end(now, ending);
+    }
+
+    /// The call cannot be saved.
+    fn lost(&mut self, now: Instant) {
+        let Some(call) = &self.call else { return };
+        let (secs, attempts) = (call.watch.open_gap(now).as_secs(), call.watch.attempt);
+        let why = match (attempts, self.cut_off) {
+            (_, true) => "and the contact center could not be reached to ask for the call again".to_owned(),
+            (0, _) => "and the call could not be asked for again".to_owned(),
+            (1, _) => "and asking for the call again did not bring it back".to_owned(),
+            (n, _) => format!("and asking for the call again {n} times did not bring it back"),
+        };
+        let reason = format!("no sound for {secs} s, {why}");
+        self.end(now, Ending::new(Outcome::Lost, EndedBy::Fault, reason));
+    }
+}
+
+/// The end of a wait that begins now; one without end ends some day.
+fn later(now: Instant, wait: Duration) -> Instant {
+    now.checked_add(wait.min(Duration::from_secs(30 * 86_400))).unwrap_or(now)
+}
