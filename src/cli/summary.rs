@@ -207,7 +207,7 @@ impl fmt::Display for CallSummary {
             let gap = gap_ms / 1000.0;
             line(
                 f,
-                "interrupted",
+                "cut off",
                 &format_args!(
                     "{}, {gap:.1} s in all; restored {}",
                     times(count),

@@ -33,14 +33,14 @@ const LONGEST_WAIT: Duration = Duration::from_secs(8);
 /// What is heard of the far end, as the peer tells it every 100 to 1000 ms in a connected call.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct MediaSigns {
-    /// Since the last RTP packet of the peer; `None`: none came yet.
-    pub sound: Option<Duration>,
-    /// Since the last sign of life of any kind: RTP, RTCP, an answer to an ICE check.
-    pub sign: Option<Duration>,
+    /// The last RTP packet of the peer; `None`: none came yet.
+    pub sound: Option<Instant>,
+    /// The last sign of life of any kind: RTP, RTCP, an answer to an ICE check.
+    pub sign: Option<Instant>,
     /// The same two of the peer that is kept ([`Output::KeepPeer`]).
-    pub kept_sound: Option<Duration>,
+    pub kept_sound: Option<Instant>,
     /// See `kept_sound`.
-    pub kept_sign: Option<Duration>,
+    pub kept_sign: Option<Instant>,
     /// By its description the far end sends sound: it does not while it holds the call (RFC 3264, 8.4).
     pub sends: bool,
     /// The last packet announced silence (RFC 3389): the next may be long in coming.
@@ -190,13 +190,12 @@ impl CallMachine {
     pub(super) fn media_signs(&mut self, now: Instant, signs: MediaSigns) {
         let heard_before = self.times.media.is_some();
         let Some(call) = self.call.as_mut().filter(|c| c.phase == Phase::Connected && heard_before) else { return };
-        let at = |age: Option<Duration>| age.map(|age| now.checked_sub(age).unwrap_or(now));
         let watch = &mut call.watch;
         watch.local = signs.local.or(watch.local);
-        watch.heard = watch.heard.max(at(signs.sound)).max(at(signs.kept_sound));
+        watch.heard = watch.heard.max(signs.sound).max(signs.kept_sound);
         // A peer that only connects shows no more than that the new way may work.
-        let sign = if watch.fresh { None } else { at(signs.sign) };
-        watch.sign = watch.sign.max(watch.heard).max(sign).max(at(signs.kept_sign));
+        let sign = if watch.fresh { None } else { signs.sign };
+        watch.sign = watch.sign.max(watch.heard).max(sign).max(signs.kept_sign);
         if !signs.sends {
             (watch.heard, watch.sign) = (Some(now), Some(now));
         }

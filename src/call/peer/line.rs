@@ -50,14 +50,9 @@ impl Line {
         self.announced = self.codecs.is_noise(packet.payload_type);
     }
 
-    /// Since the last sound.
-    fn silent_for(&self, now: Instant) -> Option<Duration> {
-        self.sound.map(|t| now.saturating_duration_since(t))
-    }
-
     /// Whether the far end is heard, as it should be.
     pub(super) fn is_heard(&self, now: Instant) -> bool {
-        self.silent_for(now).is_some_and(|silent| silent < HEARD)
+        self.sound.is_some_and(|sound| now.saturating_duration_since(sound) < HEARD)
     }
 
     pub(super) fn is_silent_peer(&self) -> bool {
@@ -90,15 +85,14 @@ impl Line {
 /// What is heard over the line of a call, and over the one that is kept.
 pub(super) async fn signs(line: Option<&mut Line>, kept: Option<&mut Line>, now: Instant) -> MediaSigns {
     let mut signs = MediaSigns { sends: true, ..MediaSigns::default() };
-    let age = |at: Option<Instant>| at.map(|at| now.saturating_duration_since(at));
     if let Some(kept) = kept {
         kept.look_for_answers(now).await;
-        (signs.kept_sound, signs.kept_sign) = (kept.silent_for(now), age(kept.sign()));
+        (signs.kept_sound, signs.kept_sign) = (kept.sound, kept.sign());
         (signs.sends, signs.announced) = (kept.peer.sends_media(), kept.announced);
     }
     if let Some(line) = line.filter(|line| line.connected || !line.is_silent_peer()) {
         line.look_for_answers(now).await;
-        (signs.sound, signs.sign) = (line.silent_for(now), age(line.sign()));
+        (signs.sound, signs.sign) = (line.sound, line.sign());
         (signs.sends, signs.announced) = (line.peer.sends_media(), line.announced);
         signs.local = line.local;
     }

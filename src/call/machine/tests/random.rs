@@ -7,6 +7,8 @@ use proptest::prelude::*;
 #[derive(Debug, Clone)]
 enum Step {
     Give(Input),
+    /// So long ago was heard what signs of life tell of, in the order of their fields.
+    Hear([Option<Duration>; 4], [bool; 3]),
     /// The peer does what it is asked for next.
     PeerWorks,
     Wait(Duration),
@@ -72,14 +74,7 @@ fn input() -> impl Strategy<Value = Input> {
         Just(Input::HangUp),
     ];
     let remote = (party(), signal()).prop_map(|(party_id, signal)| Input::Signal { party_id, signal });
-    let age = || prop::option::weighted(0.7, (0..8_000u64).prop_map(Duration::from_millis));
-    let signs = (age(), age(), age(), age(), prop::bool::weighted(0.9), any::<bool>(), any::<bool>());
-    let signs = signs.prop_map(|(sound, sign, kept_sound, kept_sign, sends, announced, local)| {
-        let local = local.then_some([192, 0, 2, 7].into());
-        Input::Media(MediaSigns { sound, sign, kept_sound, kept_sign, sends, announced, local })
-    });
     let around = prop_oneof![
-        6 => signs,
         1 => any::<bool>().prop_map(|up| Input::Signaling { up }),
         1 => any::<bool>().prop_map(|up| Input::NetworkChanged {
             addresses: up.then_some([192, 0, 2, 7].into()).into_iter().collect(),
@@ -87,7 +82,7 @@ fn input() -> impl Strategy<Value = Input> {
         1 => party().prop_map(Input::CurrentAgent),
     ];
     prop_oneof![
-        40 => around,
+        10 => around,
         40 => request,
         40 => remote,
         30 => local,
@@ -98,7 +93,11 @@ fn input() -> impl Strategy<Value = Input> {
 }
 
 fn step() -> impl Strategy<Value = Step> {
+    let age = || prop::option::weighted(0.7, (0..8_000u64).prop_map(Duration::from_millis));
+    let ages = [age(), age(), age(), age()];
+    let hear = (ages, prop::array::uniform3(any::<bool>())).prop_map(|(ages, flags)| Step::Hear(ages, flags));
     prop_oneof![
+        3 => hear,
         6 => input().prop_map(Step::Give),
         4 => Just(Step::PeerWorks),
         1 => (0..20_000u64).prop_map(|ms| Step::Wait(Duration::from_millis(ms))),
@@ -124,6 +123,15 @@ proptest! {
         for step in running().filter(|_| begun).chain(steps) {
             match step {
                 Step::Give(input) => {
+                    let outputs = bed.give(input.clone());
+                    watch.step(&bed, Some(&input), &outputs);
+                }
+                Step::Hear(ages, [sends, announced, local]) => {
+                    let [sound, sign, kept_sound, kept_sign] =
+                        ages.map(|age| age.and_then(|age| bed.now.checked_sub(age)));
+                    let local = local.then_some([192, 0, 2, 7].into());
+                    let signs = MediaSigns { sound, sign, kept_sound, kept_sign, sends, announced, local };
+                    let input = Input::Media(signs);
                     let outputs = bed.give(input.clone());
                     watch.step(&bed, Some(&input), &outputs);
                 }

@@ -36,12 +36,11 @@ impl Ear {
     }
 
     fn tell(&mut self) -> Vec<Output> {
-        let age = |at: Option<Instant>| at.map(|at| self.bed.now - at);
         let signs = MediaSigns {
-            sound: age(self.sound),
-            sign: age(self.sign),
-            kept_sound: age(self.kept),
-            kept_sign: age(self.kept),
+            sound: self.sound,
+            sign: self.sign,
+            kept_sound: self.kept,
+            kept_sign: self.kept,
             sends: self.sends,
             announced: self.announced,
             local: Some(HERE),
