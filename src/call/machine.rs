@@ -275,7 +275,8 @@ pub enum CallEvent {
         /// How many there may be.
         attempts: u32,
     },
-    /// Sound arrives again, over a new peer.
+    /// Sound arrives again, over a new peer. Comes without `Interrupted` where the agent's side began anew so soon that
+    /// there was nothing to tell.
     Restored {
         /// The attempt that worked; 0: the agent's side began anew by itself.
         attempt: u32,

@@ -202,21 +202,14 @@ impl fmt::Display for CallSummary {
             line(f, "quality", quality)?;
         }
         let InterruptionSummary { count, gap_ms, restorations } = self.interruptions;
-        if count > 0 {
-            let times = |n: u32| if n == 1 { "once".to_owned() } else { format!("{n} times") };
+        if count + restorations > 0 {
+            let times = |n: u32| match n {
+                0 => "never".to_owned(),
+                1 => "once".to_owned(),
+                n => format!("{n} times"),
+            };
             let gap = gap_ms / 1000.0;
-            line(
-                f,
-                "cut off",
-                &format_args!(
-                    "{}, {gap:.1} s in all; restored {}",
-                    times(count),
-                    match restorations {
-                        0 => "never".to_owned(),
-                        n => times(n),
-                    }
-                ),
-            )?;
+            line(f, "cut off", &format_args!("{}, {gap:.1} s in all; restored {}", times(count), times(restorations)))?;
         }
         if let Some(rtt) = self.rtt_ms {
             line(f, "round trip", &format_args!("{rtt:.1} ms"))?;

@@ -192,6 +192,7 @@ impl CallMachine {
         let Some(call) = self.call.as_mut().filter(|c| c.phase == Phase::Connected && heard_before) else { return };
         let watch = &mut call.watch;
         watch.local = signs.local.or(watch.local);
+        let before = watch.heard;
         watch.heard = watch.heard.max(signs.sound).max(signs.kept_sound);
         // A peer that only connects shows no more than that the new way may work.
         let sign = if watch.fresh { None } else { signs.sign };
@@ -201,7 +202,7 @@ impl CallMachine {
         }
         let (Some(heard), Some(sign)) = (watch.heard, watch.sign) else { return };
         if watch.fresh && signs.sound.is_some() {
-            return self.new_way_works(heard);
+            return self.new_way_works(before.unwrap_or(heard), heard);
         }
         match &watch.cut {
             Some(cut) => {
@@ -255,8 +256,8 @@ impl CallMachine {
         self.event(CallEvent::Resumed { gap });
     }
 
-    /// The newest peer brings sound: it is the call's way from now on.
-    fn new_way_works(&mut self, heard: Instant) {
+    /// The newest peer brings sound, after the last from the one before: it is the call's way from now on.
+    fn new_way_works(&mut self, before: Instant, heard: Instant) {
         let Some(call) = &mut self.call else { return };
         let watch = std::mem::take(&mut call.watch);
         let restored = watch.restoring.is_some();
@@ -264,8 +265,14 @@ impl CallMachine {
         if call.kept.take().is_some() {
             self.outputs.push_back(Output::CloseKept);
         }
-        let Some(cut) = watch.cut else { return };
-        let gap = heard.saturating_duration_since(cut.since);
+        let since = match watch.cut {
+            Some(cut) => cut.since,
+            // The old way came back meanwhile: nothing is missing.
+            None if restored => return,
+            // The agent's side was quick.
+            None => before,
+        };
+        let gap = heard.saturating_duration_since(since);
         self.recovery.gap += gap;
         self.recovery.restorations += 1;
         self.event(CallEvent::Restored { attempt: if restored { watch.attempt } else { 0 }, gap });

@@ -347,6 +347,18 @@ fn an_agent_who_began_anew_by_itself_is_not_asked_meanwhile() {
 }
 
 #[test]
+fn an_agent_who_began_anew_within_a_second_interrupted_nothing() {
+    let mut ear = Ear::new();
+    ear.sound(ms(1_000));
+    ear.bed.play([from(AGENT, offer(2)), Input::PeerReady, answer(), Input::PeerConnected]);
+    ear.sound = None;
+    assert_eq!(ear.silence(ms(300)), []);
+    assert_eq!(events(&ear.sound(TICK)), [&CallEvent::Restored { attempt: 0, gap: ms(400) }]);
+    let Recovery { interruptions, restorations, gap } = ear.bed.machine.recovery();
+    assert_eq!((interruptions, restorations, gap), (0, 1, ms(400)));
+}
+
+#[test]
 fn hanging_up_while_the_call_is_asked_for_again_is_hanging_up() {
     let mut ear = Ear::new().asked();
     let outputs = ear.bed.give(Input::HangUp);
