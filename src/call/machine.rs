@@ -53,6 +53,7 @@ mod description;
 mod negotiation;
 mod outcome;
 mod recovery;
+mod restoring;
 mod setup;
 mod signals;
 #[cfg(test)]

@@ -95,10 +95,14 @@ fn selected_pair(report: &RTCStatsReport) -> Option<&RTCIceCandidatePairStats> {
         .max_by_key(|p| (p.nominated, p.packets_sent + p.packets_received))
 }
 
-/// The address of this machine behind a candidate of ours: a host candidate's own; that of any other is another
-/// machine's, and its base is told beside it or not at all.
+/// The address of this machine behind a candidate of ours: a host candidate's own, the base of a reflexive one. What
+/// stands beside a relayed one is an address that the TURN server saw (RFC 8839, 5.1).
 fn own_address(c: &RTCIceCandidate) -> Option<IpAddr> {
-    let own = if c.typ == RTCIceCandidateType::Host { &c.address } else { &c.related_address };
+    let own = match c.typ {
+        RTCIceCandidateType::Host => &c.address,
+        RTCIceCandidateType::Srflx | RTCIceCandidateType::Prflx => &c.related_address,
+        _ => return None,
+    };
     own.parse().ok().filter(|address: &IpAddr| !address.is_unspecified())
 }
 
