@@ -85,7 +85,7 @@ pub struct SimulateArgs {
 
     /// How long a desk whose page is gone without signing out keeps its chats and calls: a page that is loaded anew takes
     /// them up again, under the same name.
-    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration, help_heading = "Agents")]
+    #[arg(long, value_name = "TIME", default_value = "4s", value_parser = duration, help_heading = "Agents")]
     pub desk_grace: Duration,
 
     /// How long a poll without news is held.

@@ -69,7 +69,7 @@ impl Default for SimulatorConfig {
             inactivity_timeout: Some(Duration::from_secs(600)),
             max_sessions: 1000,
             agents: None,
-            desk_grace: Duration::ZERO,
+            desk_grace: Duration::from_secs(4),
             agent: AgentConfig::default(),
         }
     }
