@@ -282,6 +282,10 @@ impl CallMachine {
             return false;
         }
         let Some(call) = &mut self.call else { return false };
+        // It said so before: END_CALL was not that of the call before alone.
+        if call.watch.restoring.as_ref().is_some_and(|r| r.end_seen.is_some()) {
+            return false;
+        }
         call.watch.left.get_or_insert(now);
         if let Some(restoring) = &mut call.watch.restoring {
             restoring.stage = Stage::Waiting(now);

@@ -383,6 +383,10 @@ fn an_agent_who_hangs_up_as_it_is_asked_again_has_hung_up() {
     ear.bed.give(from(AGENT, Signal::end_call()));
     let outputs = ear.bed.wait_secs(5);
     assert_eq!((ended(&outputs).outcome, ended(&outputs).reason.as_str()), (Outcome::Completed, "the agent hung up"));
+    // Who leaves the chat after it meant it.
+    let mut ear = Ear::new().asked();
+    ear.bed.give(from(AGENT, Signal::end_call()));
+    assert_eq!(ended(&ear.bed.give(Input::PartyLeft(AGENT.into()))).outcome, Outcome::Completed);
     // Twice is plain enough, and so is one that is late, or comes after the offer.
     let mut ear = Ear::new().asked();
     ear.bed.give(from(AGENT, Signal::end_call()));
