@@ -15,6 +15,7 @@ pub mod output;
 pub mod place;
 pub mod progress;
 mod query;
+mod restore;
 mod selftest;
 pub mod simulate;
 pub mod sound;

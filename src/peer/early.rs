@@ -17,6 +17,7 @@ use std::collections::VecDeque;
 use std::io::{self, IoSliceMut};
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -35,6 +36,8 @@ pub(super) struct Gate {
     state: Arc<Mutex<State>>,
     /// Ends the driver's sleep, the running one or else the next.
     nudge: Arc<Notify>,
+    /// Nothing passes either way: the line was cut on order.
+    dark: Arc<AtomicBool>,
 }
 
 #[derive(Debug, Default)]
@@ -52,6 +55,15 @@ impl Gate {
         for waker in std::mem::take(&mut state.waiting) {
             waker.wake();
         }
+    }
+
+    /// Cuts the line, or mends it.
+    pub(super) fn set_dark(&self, dark: bool) {
+        self.dark.store(dark, Ordering::Release);
+    }
+
+    fn is_dark(&self) -> bool {
+        self.dark.load(Ordering::Acquire)
     }
 
     /// Whether it is open; if not, the task is woken when it opens.
@@ -215,6 +227,9 @@ impl AsyncUdpSocket for HoldingSocket {
     }
 
     fn poll_send(&self, cx: &mut Context<'_>, transmit: &Transmit<'_>) -> Poll<io::Result<usize>> {
+        if self.gate.is_dark() {
+            return Poll::Ready(Ok(transmit.contents.len()));
+        }
         for datagram in transmit.contents.chunks(transmit.segment_size.unwrap_or(usize::MAX).max(1)) {
             self.nominations().0.sent(datagram);
         }
@@ -240,6 +255,9 @@ impl AsyncUdpSocket for HoldingSocket {
                 continue;
             }
             let received = self.inner.poll_recv(cx, bufs, meta);
+            if matches!(received, Poll::Ready(Ok(_))) && self.gate.is_dark() {
+                continue;
+            }
             if let Poll::Ready(Ok(n)) = received {
                 self.watch(n, bufs, meta);
             }

@@ -44,6 +44,7 @@ pub(super) async fn run(
         last_call,
         touch_at: None,
         call_party: None,
+        agent: None,
         told: Vec::new(),
     };
     actor.run().await;
@@ -72,6 +73,8 @@ struct Actor {
     cut_call: Option<CutCall>,
     /// The other side of the call.
     call_party: Option<String>,
+    /// The agent that the call knows of.
+    agent: Option<String>,
     /// Told once the state is published, so that who hears an event finds the state that goes with it.
     told: Vec<PhoneEvent>,
 }
@@ -209,10 +212,17 @@ impl Actor {
                     self.shut_chat(!resumed);
                 }
             }
+            ChatEvent::Reconnecting { .. } => self.call.handle(Input::Signaling { up: false }),
+            ChatEvent::Reconnected => self.call.handle(Input::Signaling { up: true }),
             ChatEvent::Ended { .. } => self.chat_is_over(),
             _ => {}
         }
         let restored = matches!(event, ChatEvent::Restored { .. });
+        let agent = self.chat.session().parties().agent().map(|p| p.id.clone());
+        if self.agent != agent {
+            self.agent.clone_from(&agent);
+            self.call.handle(Input::CurrentAgent(agent));
+        }
         self.tell(PhoneEvent::Chat(event));
         if restored {
             self.tell_of_cut_call();
