@@ -192,7 +192,8 @@ impl Link {
             let raw = match self {
                 Self::Udp(socket) => {
                     let mut raw = vec![0; MOST];
-                    let n = socket.recv(&mut raw).await.map_err(|e| NotGranted::NoConnection(super::connect::why(&e)))?;
+                    let n =
+                        socket.recv(&mut raw).await.map_err(|e| NotGranted::NoConnection(super::connect::why(&e)))?;
                     raw.truncate(n);
                     raw
                 }
@@ -260,11 +261,7 @@ impl Signature {
         })
     }
 
-    fn sign<'a>(
-        &'a self,
-        kind: MessageType,
-        mut attributes: Vec<Box<dyn Setter + 'a>>,
-    ) -> Result<Message, NotGranted> {
+    fn sign<'a>(&'a self, kind: MessageType, mut attributes: Vec<Box<dyn Setter + 'a>>) -> Result<Message, NotGranted> {
         let Self { username, realm, nonce, password, crypto } = self;
         for (attribute, text) in [(ATTR_USERNAME, username), (ATTR_REALM, realm), (ATTR_NONCE, nonce)] {
             attributes.push(Box::new(TextAttribute::new(attribute, text.clone())));

@@ -115,9 +115,8 @@ pub(super) async fn tunnel(
         if let Some(password) = proxy.basic_auth() {
             request = request.header(hyper::header::PROXY_AUTHORIZATION, password);
         }
-        let request = request
-            .body(http_body_util::Empty::<bytes::Bytes>::new())
-            .map_err(|e| NoTrust::Other(e.to_string()))?;
+        let request =
+            request.body(http_body_util::Empty::<bytes::Bytes>::new()).map_err(|e| NoTrust::Other(e.to_string()))?;
         let answer = sender.send_request(request).await.map_err(broken)?;
         if !answer.status().is_success() {
             return Err(NoTrust::Proxy(answer.status().as_u16()));

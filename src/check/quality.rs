@@ -73,9 +73,9 @@ impl Figures {
         let worst = |figure: fn(&CallStats) -> f64| sides.iter().map(figure).fold(0.0, f64::max);
         let qualities = sides.iter().map(|side| side.quality().map(|(_, quality)| quality));
         // A side that heard nothing has no quality, and that is the worst.
-        let quality = qualities.collect::<Option<Vec<_>>>().and_then(|all| {
-            all.into_iter().min_by(|a, b| a.rating.total_cmp(&b.rating))
-        });
+        let quality = qualities
+            .collect::<Option<Vec<_>>>()
+            .and_then(|all| all.into_iter().min_by(|a, b| a.rating.total_cmp(&b.rating)));
         let rtt = sides.iter().filter_map(|side| side.peer.round_trip_time()).max();
         let way = &sides[0].peer;
         Self {

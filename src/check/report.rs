@@ -80,8 +80,7 @@ fn is_needed(name: StepName) -> bool {
 /// What the steps come to.
 pub fn conclude(steps: &[Step], stopped: bool) -> Conclusion {
     let failed = steps.iter().find(|s| s.verdict == Verdict::Failed && is_needed(s.name));
-    let worse: Vec<&Step> =
-        steps.iter().filter(|s| matches!(s.verdict, Verdict::Warning | Verdict::Failed)).collect();
+    let worse: Vec<&Step> = steps.iter().filter(|s| matches!(s.verdict, Verdict::Warning | Verdict::Failed)).collect();
     let in_words = |step: &Step| match step.subject() {
         Some(subject) => format!("{subject}: {}", step.message),
         None => format!("{}: {}", step.name.title(), step.message),
@@ -96,7 +95,10 @@ pub fn conclude(steps: &[Step], stopped: bool) -> Conclusion {
             [one] => (Verdict::Warning, format!("Calls can be made, with one reservation: {}.", in_words(one))),
             [first, rest @ ..] => {
                 let more = rest.len();
-                (Verdict::Warning, format!("Calls can be made, with reservations: {}; and {more} more.", in_words(first)))
+                (
+                    Verdict::Warning,
+                    format!("Calls can be made, with reservations: {}; and {more} more.", in_words(first)),
+                )
             }
         }
     };

@@ -189,11 +189,8 @@ impl Runner {
             let port = uri.port_u16().unwrap_or(if uri.scheme_str() == Some("https") { 443 } else { 80 });
             Some(Endpoint { host: uri.host()?.to_owned(), port, protocol: Protocol::Tcp })
         });
-        let finding = Finding::Configuration {
-            center: center.clone(),
-            proxy: proxy_at.clone(),
-            plain: plain && !is_loopback,
-        };
+        let finding =
+            Finding::Configuration { center: center.clone(), proxy: proxy_at.clone(), plain: plain && !is_loopback };
         self.note(Configuration, Instant::now(), finding);
 
         let first = proxy_at.clone().unwrap_or_else(|| Endpoint { protocol: Protocol::Tcp, ..center.clone() });
@@ -206,8 +203,7 @@ impl Runner {
         let begun = Instant::now();
         let connected = connect::connect(&addresses).await;
         let found = connected.stream.as_ref().map(|(_, address)| *address).map_err(Clone::clone);
-        let finding =
-            Finding::Tcp { with: first, proxy: proxy_at.is_some(), found, broken_v6: connected.broken_v6 };
+        let finding = Finding::Tcp { with: first, proxy: proxy_at.is_some(), found, broken_v6: connected.broken_v6 };
         self.note(Tcp, begun, finding);
         let (stream, _) = connected.stream.map_err(|_| (Tcp, &[Tls, Clock, Http] as &[StepName]))?;
 
@@ -216,7 +212,9 @@ impl Runner {
         if let Ok(mut path) = question.path_segments_mut() {
             path.push("availability");
         }
-        question.query_pairs_mut().append_pair("tenantUrl", self.config.client.tenant.as_deref().unwrap_or(&center.host));
+        question
+            .query_pairs_mut()
+            .append_pair("tenantUrl", self.config.client.tenant.as_deref().unwrap_or(&center.host));
         let (stream, trusted): (Box<dyn Stream>, bool) = if plain {
             self.skip(&[Tls], Why::PlainHttp);
             (Box::new(stream), true)

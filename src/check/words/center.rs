@@ -142,8 +142,10 @@ pub(super) fn tls(
         Err(NoTrust::Proxy(407)) => Judgement::failed("the proxy wants a user name and password")
             .network(format!("let this machine through the proxy to {with}."))
             .here("or name them in the proxy's address (HTTPS_PROXY=http://user:password@proxy:port)."),
-        Err(NoTrust::Proxy(status)) => Judgement::failed(format!("the proxy refuses the way to {with} (HTTP {status})"))
-            .network(format!("let the proxy pass CONNECT to {with}.")),
+        Err(NoTrust::Proxy(status)) => {
+            Judgement::failed(format!("the proxy refuses the way to {with} (HTTP {status})"))
+                .network(format!("let the proxy pass CONNECT to {with}."))
+        }
         Err(NoTrust::Other(reason)) => Judgement::failed(format!("no TLS with {with}: {reason}")),
     };
     match certificate {

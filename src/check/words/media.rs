@@ -17,7 +17,8 @@ pub(super) fn local(found: &Result<LocalFound, String>) -> Judgement {
     let found = match found {
         Ok(found) => found,
         Err(reason) => {
-            return Judgement::failed(reason.clone()).here("are --media-address and --media-ports right for this machine?");
+            return Judgement::failed(reason.clone())
+                .here("are --media-address and --media-ports right for this machine?");
         }
     };
     let LocalFound { addresses, mdns, ports } = found;
@@ -111,16 +112,18 @@ pub(super) fn server(found: &ServerFound) -> Judgement {
                 .network(format!("TLS to {} must not be inspected: it carries calls.", url.endpoint()))
                 .here("or trust that certificate: --ca-file FILE.")
         }
-        Err(NotGranted::NoTrust(reason)) => Judgement::failed(trust(reason))
-            .center(format!("{url}: {}.", trust(reason))),
+        Err(NotGranted::NoTrust(reason)) => {
+            Judgement::failed(trust(reason)).center(format!("{url}: {}.", trust(reason)))
+        }
         Err(NotGranted::NoCredentials) => Judgement::failed("wants a user name and password, and none were given")
             .center(format!("{url} needs a user name and password in the list of ICE servers.")),
         Err(NotGranted::Credentials(code)) => {
             Judgement::failed(format!("does not take the user name and password that the contact center gave ({code})"))
                 .center(format!("{url} refuses the user name and password in the list of ICE servers: expired?"))
         }
-        Err(NotGranted::Stun(code, reason)) => Judgement::failed(format!("says no: {code} {reason}"))
-            .center(format!("{url} answers {code} {reason}.")),
+        Err(NotGranted::Stun(code, reason)) => {
+            Judgement::failed(format!("says no: {code} {reason}")).center(format!("{url} answers {code} {reason}."))
+        }
         Err(NotGranted::NoStun) => Judgement::failed("what answers there is no STUN or TURN server")
             .network(format!("something answers in place of {}: a proxy?", url.endpoint())),
     };
@@ -261,13 +264,11 @@ pub(super) fn call(found: &CallFound) -> Judgement {
     }
     let judged = match figures.grade {
         Grade::Good => Judgement::ok(message),
-        Grade::Usable | Grade::Poor => {
-            Judgement::warning(message).network(format!(
-                "sound suffers here ({:.1} % lost, jitter {:.0} ms): is the line full, or the Wi-Fi weak? Prefer a \
+        Grade::Usable | Grade::Poor => Judgement::warning(message).network(format!(
+            "sound suffers here ({:.1} % lost, jitter {:.0} ms): is the line full, or the Wi-Fi weak? Prefer a \
                  cable, and give calls precedence (DSCP EF).",
-                figures.loss_percent, figures.jitter_ms
-            ))
-        }
+            figures.loss_percent, figures.jitter_ms
+        )),
     };
     judged.with(serde_json::to_value(&figures).unwrap_or_default()).with(json!({
         "through": found.through.as_ref().map(ToString::to_string),
@@ -281,12 +282,8 @@ pub(super) fn no_call(reason: &NoCall) -> Judgement {
         None => "inside this machine".into(),
     };
     match reason {
-        NoCall::NotConnected { through: way } => {
-            Judgement::failed(format!("did not connect {}", through(way)))
-        }
-        NoCall::NoSound { through: way } => {
-            Judgement::failed(format!("connected {}, and no sound came", through(way)))
-        }
+        NoCall::NotConnected { through: way } => Judgement::failed(format!("did not connect {}", through(way))),
+        NoCall::NoSound { through: way } => Judgement::failed(format!("connected {}, and no sound came", through(way))),
         NoCall::Setup(reason) => Judgement::failed(format!("could not be begun: {reason}")),
     }
     .here("does a firewall on this machine stop chatphone?")
