@@ -16,6 +16,8 @@ pub struct MediaPath {
     pub reflected: bool,
     /// Servers were in the list.
     pub has_servers: bool,
+    /// Calls use relayed candidates alone.
+    pub relay_only: bool,
     /// Those that said nothing: nobody there, or a firewall in between.
     pub silent: Vec<Endpoint>,
 }
@@ -34,8 +36,8 @@ pub enum Udp {
     Unknown,
 }
 
-/// The ways that these servers give.
-pub fn media_path(servers: &[&ServerFound]) -> MediaPath {
+/// The ways that these servers give to calls, which use a relay or nothing with `relay_only`.
+pub fn media_path(servers: &[&ServerFound], relay_only: bool) -> MediaPath {
     let over_udp = |server: &&&ServerFound| server.url.protocol() == Protocol::Udp;
     let answered = |server: &&ServerFound| server.works() || heard(server);
     let udp = if servers.iter().filter(over_udp).count() == 0 {
@@ -56,6 +58,7 @@ pub fn media_path(servers: &[&ServerFound]) -> MediaPath {
         has_turn: servers.iter().any(|s| s.url.is_turn()),
         reflected: servers.iter().any(|s| s.gathered.srflx.is_some() || s.reflects()),
         has_servers: !servers.is_empty(),
+        relay_only,
         silent: servers.iter().filter(|s| !answered(s)).map(|s| s.url.endpoint().clone()).collect(),
     }
 }

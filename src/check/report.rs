@@ -111,3 +111,62 @@ pub fn conclude(steps: &[Step], stopped: bool) -> Conclusion {
     advice.sort_by_key(|advice| advice.to);
     Conclusion { ok: failed.is_none() && !stopped, verdict, summary, advice }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::finding::Finding;
+    use std::time::Duration;
+
+    fn step(name: StepName, verdict: Verdict, advice: &[Advice]) -> Step {
+        let message = "so it is".into();
+        Step { name, verdict, message, time_ms: 0.0, advice: advice.to_vec(), details: Map::new() }
+    }
+
+    #[test]
+    fn a_step_that_is_needed_and_failed_means_no_calls() {
+        for (name, ok) in [
+            (StepName::Dns, false),
+            (StepName::Api, false),
+            (StepName::MediaPath, false),
+            (StepName::Microphone, false),
+            (StepName::LoopbackCall, false),
+            (StepName::IceServer, true),
+            (StepName::Nat, true),
+        ] {
+            let conclusion = conclude(&[step(name, Verdict::Failed, &[])], false);
+            assert_eq!(conclusion.ok, ok, "{name:?}");
+            assert_eq!(conclusion.verdict, if ok { Verdict::Warning } else { Verdict::Failed });
+        }
+        let all_well = conclude(&[step(StepName::Dns, Verdict::Ok, &[])], false);
+        assert_eq!((all_well.ok, all_well.summary.as_str()), (true, "Calls can be made."));
+    }
+
+    #[test]
+    fn a_warning_does_not_stop_calls() {
+        let steps = [step(StepName::Hours, Verdict::Warning, &[]), step(StepName::Nat, Verdict::Warning, &[])];
+        let conclusion = conclude(&steps, false);
+        assert!(conclusion.ok);
+        assert_eq!(conclusion.summary, "Calls can be made, with reservations: opening hours: so it is; and 1 more.");
+    }
+
+    #[test]
+    fn a_check_that_was_stopped_proves_nothing() {
+        let conclusion = conclude(&[step(StepName::Dns, Verdict::Ok, &[])], true);
+        assert!(!conclusion.ok && conclusion.summary.contains("stopped"));
+    }
+
+    #[test]
+    fn advice_is_given_once_and_the_network_departments_first() {
+        let clock =
+            Step::of(&Probed { name: StepName::Clock, took: Duration::ZERO, finding: Finding::Clock(Some(9999)) });
+        let portal = Step::of(&Probed {
+            name: StepName::Http,
+            took: Duration::ZERO,
+            finding: Finding::Http { host: "a".into(), found: Err(crate::check::NoAnswer::ProxyPassword) },
+        });
+        let advice = conclude(&[clock.clone(), portal, clock], false).advice;
+        assert_eq!(advice.len(), 2);
+        assert_eq!(advice[0].to, crate::check::Audience::NetworkDepartment);
+    }
+}

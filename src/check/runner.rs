@@ -20,9 +20,10 @@ use crate::peer::LocalNetwork;
 use chatphone_media::audio::device::Wanted;
 use futures::future::join_all;
 use std::net::IpAddr;
+use std::pin::pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use url::Url;
@@ -31,6 +32,8 @@ use url::Url;
 const LATENCY_WITHIN: Duration = Duration::from_secs(15);
 /// A sound device; some hang for good.
 const DEVICE_WITHIN: Duration = Duration::from_secs(12);
+/// How long a peer is waited for when the server said no to a question.
+const AFTER_REFUSAL: Duration = Duration::from_millis(1500);
 /// Servers tested at the same time.
 const SERVERS_AT_ONCE: usize = 16;
 
@@ -54,6 +57,8 @@ pub struct CheckConfig {
     pub request: ChatRequest,
     /// The local addresses for media.
     pub network: LocalNetwork,
+    /// Calls use relayed candidates alone.
+    pub relay_only: bool,
     /// Sound devices; `None`: leave them out.
     pub devices: Option<Devices>,
     /// How long the test call lasts.
@@ -142,7 +147,8 @@ impl Runner {
         let found = self.test(&servers).await;
         self.nat(&found, &addresses).await;
         let begun = Instant::now();
-        self.note(MediaPath, begun, Finding::MediaPath(media_path(&found.iter().collect::<Vec<_>>())));
+        let path = media_path(&found.iter().collect::<Vec<_>>(), self.config.relay_only);
+        self.note(MediaPath, begun, Finding::MediaPath(path));
         self.calls(&servers, &found).await;
     }
 
@@ -269,7 +275,7 @@ impl Runner {
             word: crate::api::types::one_line(&availability.chat),
             wait_s: availability.ewt_s(),
         };
-        self.note(StepName::Hours, begun, hours);
+        self.note(StepName::Hours, Instant::now(), hours);
         let begun = Instant::now();
         let finding = match timeout(LATENCY_WITHIN, center::latency(&self.client)).await {
             Ok(Ok(times)) => Finding::Latency(times),
@@ -295,10 +301,11 @@ impl Runner {
         for entry in list.servers {
             for text in &entry.urls {
                 match ServerUrl::parse(text) {
-                    Ok(url) if servers.iter().any(|known| known.url == url) => {}
                     Ok(url) => {
                         let server = IceServer { urls: vec![text.trim().to_owned()], ..entry.clone() };
-                        servers.push(Server { url, server });
+                        if servers.iter().all(|known| known.server != server) {
+                            servers.push(Server { url, server });
+                        }
                     }
                     Err(reason) => unusable.push(reason),
                 }
@@ -321,8 +328,24 @@ impl Runner {
             let credentials = server.username.as_deref().zip(server.credential.as_deref());
             let ca_file = self.config.client.ca_file.as_deref();
             let peers = self.peers();
-            let (gathered, asked) =
-                tokio::join!(peers.gather(Some(server), url.is_turn()), ask::ask(url, credentials, ca_file));
+            let (asked_tx, asked_rx) = oneshot::channel();
+            let ask = async {
+                let asked = ask::ask(url, credentials, ca_file).await;
+                if asked.is_err() {
+                    // Not there is late enough.
+                    let _ = asked_tx.send(());
+                }
+                asked
+            };
+            let gather = async {
+                let mut gathered = pin!(peers.gather(Some(server), url.is_turn()));
+                tokio::select! {
+                    gathered = &mut gathered => gathered,
+                    // A peer knows ways, as through a proxy, that the question does not take.
+                    Ok(()) = asked_rx => timeout(AFTER_REFUSAL, gathered).await.unwrap_or_else(|_| Ok(Default::default())),
+                }
+            };
+            let (gathered, asked) = tokio::join!(gather, ask);
             let gathered = gathered.unwrap_or_else(|error| {
                 tracing::warn!("no peer for a test of {url}: {error}");
                 Default::default()

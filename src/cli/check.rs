@@ -94,6 +94,7 @@ pub async fn run(args: CheckArgs) -> anyhow::Result<ExitCode> {
     let Connection { client, request, url } = args.connection.resolve()?;
     let config = CheckConfig {
         network: args.network.network(&url),
+        relay_only: args.network.relay_only(),
         client,
         url,
         request,

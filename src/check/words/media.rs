@@ -169,6 +169,9 @@ pub(super) fn path(path: &MediaPath) -> Judgement {
     let details = json!({"udp": path.udp, "relays": path.relays, "reflected": path.reflected});
     let relays = list(&path.relays);
     let mut judged = match (path.udp, path.relays.is_empty()) {
+        (_, true) if path.relay_only => {
+            Judgement::failed("calls are to use a relay alone (--ice relay), and none can be had")
+        }
         _ if !path.has_servers => {
             Judgement::warning("without servers, calls work only where the agent's side can be reached directly")
         }

@@ -2,6 +2,8 @@
 
 mod center;
 mod media;
+#[cfg(test)]
+mod tests;
 
 use super::finding::{Endpoint, Finding, Probed, Protocol, StepName, Verdict, Why};
 use serde::Serialize;
