@@ -33,6 +33,13 @@ impl Coturn {
     }
 
     pub fn at(ip: IpAddr) -> Self {
+        Self::run(ip, free_port(ip), free_port(ip), Command::new("turnserver"), |port| {
+            TcpStream::connect((ip, port)).is_ok()
+        })
+    }
+
+    /// On these ports, by this command; `up` tells whether a port of it takes connections.
+    pub fn run(ip: IpAddr, port: u16, tls_port: u16, mut command: Command, up: impl Fn(u16) -> bool) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name).display().to_string();
         // Vouches for itself, and for its address.
@@ -40,7 +47,6 @@ impl Coturn {
         let certificate = CertificateParams::new(vec![ip.to_string(), "localhost".into()]).unwrap();
         std::fs::write(path("cert.pem"), certificate.self_signed(&key).unwrap().pem()).unwrap();
         std::fs::write(path("key.pem"), key.serialize_pem()).unwrap();
-        let (port, tls_port) = (free_port(ip), free_port(ip));
         let text = format!(
             "listening-ip={ip}\nrelay-ip={ip}\nlistening-port={port}\ntls-listening-port={tls_port}\n\
              lt-cred-mech\nuser={USER}:{PASSWORD}\nrealm=test\nallow-loopback-peers\nno-cli\ncli-password=x\n\
@@ -51,7 +57,7 @@ impl Coturn {
             path("key.pem"),
         );
         std::fs::write(path("turn.conf"), text).unwrap();
-        let process = Command::new("turnserver")
+        let process = command
             .args(["-c", &path("turn.conf")])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -59,7 +65,6 @@ impl Coturn {
             .spawn()
             .expect("coturn is installed");
         let begun = Instant::now();
-        let up = |port| TcpStream::connect((ip, port)).is_ok();
         while !(up(port) && up(tls_port)) {
             assert!(begun.elapsed() < Duration::from_secs(20), "coturn did not start");
             std::thread::sleep(Duration::from_millis(20));

@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, dead_code, missing_docs)]
 
 pub mod coturn;
+#[cfg(target_os = "linux")]
+pub mod netns;
 
 use chatphone::api::types::{ChatRequest, IceServer};
 use chatphone::api::{ClientConfig, Identity};
