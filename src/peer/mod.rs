@@ -16,6 +16,7 @@ mod event;
 mod handler;
 pub mod media;
 mod network;
+mod nomination;
 mod rtcp;
 mod sdp;
 mod stats;
