@@ -55,6 +55,8 @@ pub struct Settings {
     pub parameters: BTreeMap<String, String>,
     /// Certificates (PEM) to trust beside those of the system.
     pub ca_file: Option<PathBuf>,
+    /// The HTTP proxy for the contact center and for TURN over TCP and TLS.
+    pub proxy: Option<String>,
     /// Allow plain http to other machines.
     pub insecure_http: Option<bool>,
 }
@@ -155,6 +157,7 @@ impl Settings {
             from: text("FROM")?,
             parameters: BTreeMap::new(),
             ca_file: variable(&format!("{PREFIX}CA_FILE")).filter(|p| !p.is_empty()).map(PathBuf::from),
+            proxy: text("PROXY")?,
             insecure_http: flag("INSECURE_HTTP")?,
         })
     }
@@ -179,6 +182,7 @@ impl Settings {
             from: self.from.or(below.from),
             parameters,
             ca_file: self.ca_file.or(below.ca_file),
+            proxy: self.proxy.or(below.proxy),
             insecure_http: self.insecure_http.or(below.insecure_http),
         }
     }
@@ -195,6 +199,8 @@ impl Settings {
         let mut client = ClientConfig::new(url, app_id, identity);
         client.tenant = self.tenant;
         client.ca_file = self.ca_file;
+        let proxy = self.proxy.map(|p| p.parse()).transpose();
+        client.proxy = proxy.map_err(|what: String| ApiError::BadConfig(format!("proxy: {what}")))?;
         client.insecure_http = self.insecure_http == Some(true);
         let url = client.url()?;
 

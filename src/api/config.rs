@@ -1,6 +1,7 @@
 //! Where the contact center is and who asks.
 
 use super::error::ApiError;
+use super::proxy::ProxyUrl;
 use super::{API_PATH, WEB_CHAT_CLIENT_ID};
 use std::fmt;
 use std::net::IpAddr;
@@ -51,6 +52,9 @@ pub struct ClientConfig {
     pub identity: Identity,
     /// Certificates (PEM) to trust beside those of the system.
     pub ca_file: Option<PathBuf>,
+    /// The proxy for everything, this machine's addresses too, but not for the hosts in `NO_PROXY`. `None`: what the
+    /// environment (`HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`) and the system say.
+    pub proxy: Option<ProxyUrl>,
     /// Allows plain `http` to hosts other than this one. Everything can then be read and changed on the way.
     pub insecure_http: bool,
     /// For a connection to be made.
@@ -70,6 +74,7 @@ impl ClientConfig {
             app_id: app_id.into(),
             identity,
             ca_file: None,
+            proxy: None,
             insecure_http: false,
             connect_timeout: Duration::from_secs(10),
             read_timeout: Duration::from_secs(30),

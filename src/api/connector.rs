@@ -27,9 +27,15 @@ pub(super) fn build_http(config: &ClientConfig, base: &Url) -> Result<reqwest::C
         .tcp_nodelay(true)
         .redirect(Policy::custom(redirect))
         .cookie_store(config.identity.uses_cookies());
-    if is_loopback(base) {
+    match &config.proxy {
+        Some(proxy) => {
+            let proxy = reqwest::Proxy::all(proxy.as_str())
+                .map_err(|_| ApiError::BadConfig(format!("the proxy {proxy:?} cannot be used")))?;
+            builder = builder.proxy(proxy.no_proxy(reqwest::NoProxy::from_env()));
+        }
         // A proxy's loopback is another machine's.
-        builder = builder.no_proxy();
+        None if is_loopback(base) => builder = builder.no_proxy(),
+        None => {}
     }
     let extra = match &config.ca_file {
         Some(path) => {

@@ -17,6 +17,7 @@ pub mod filename;
 mod ice;
 pub mod lenient;
 mod markup;
+mod proxy;
 pub mod signaling;
 mod tagged;
 mod transfer;
@@ -29,6 +30,7 @@ pub use config::{ClientConfig, Identity, is_loopback};
 pub use error::{ApiError, ErrorBody, ErrorCode, Operation};
 pub use event::{ClientEvent, ServerEvent};
 pub use lenient::{Extra, Timestamp};
+pub use proxy::ProxyUrl;
 pub use signaling::Signal;
 pub use transfer::MAX_UPLOAD_BYTES;
 

@@ -2,6 +2,7 @@
 
 use super::finding::{Endpoint, NoConnection, NoTrust};
 use super::trust::{self, Seen};
+use crate::api::{ProxyUrl, is_loopback};
 use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 use hyper_util::rt::TokioIo;
 use std::io;
@@ -21,11 +22,18 @@ pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
 
 /// The proxy for an address, as the HTTP client of the API finds it.
-pub(super) fn proxy_of(url: &Url, is_loopback: bool) -> Option<Intercept> {
-    if is_loopback {
-        return None;
-    }
-    Matcher::from_system().intercept(&url.as_str().parse().ok()?)
+pub(super) fn proxy_of(url: &Url, configured: Option<&ProxyUrl>) -> Option<Intercept> {
+    let matcher = match configured {
+        Some(proxy) => {
+            let variable = |name| std::env::var(name).ok();
+            let none = variable("NO_PROXY").or_else(|| variable("no_proxy")).unwrap_or_default();
+            Matcher::builder().all(proxy.as_str()).no(none).build()
+        }
+        // A proxy's loopback is another machine's.
+        None if is_loopback(url) => return None,
+        None => Matcher::from_system(),
+    };
+    matcher.intercept(&url.as_str().parse().ok()?)
 }
 
 /// The addresses of a name.
@@ -104,7 +112,9 @@ pub(super) async fn tunnel(
     stream: TcpStream,
     proxy: &Intercept,
     to: &Endpoint,
+    ca_file: Option<&Path>,
 ) -> Result<impl Stream + use<>, NoTrust> {
+    let stream = to_proxy(stream, proxy, ca_file).await?;
     let broken = |e: hyper::Error| NoTrust::Other(format!("the proxy broke off: {e}"));
     let asked = async {
         let (mut sender, connection) =
@@ -124,6 +134,21 @@ pub(super) async fn tunnel(
         hyper::upgrade::on(answer).await.map(TokioIo::new).map_err(broken)
     };
     timeout(LIMIT, asked).await.unwrap_or(Err(NoTrust::TimedOut))
+}
+
+/// Speaks TLS to a proxy that wants it.
+async fn to_proxy(stream: TcpStream, proxy: &Intercept, ca_file: Option<&Path>) -> Result<Box<dyn Stream>, NoTrust> {
+    if proxy.uri().scheme_str() != Some("https") {
+        return Ok(Box::new(stream));
+    }
+    let host = proxy.uri().host().unwrap_or_default();
+    let encrypted = encrypt(Box::new(stream), host, ca_file, &[b"http/1.1"]).await?;
+    match encrypted.seen.distrust {
+        Some(reason) => {
+            Err(NoTrust::Other(format!("the proxy {host} is not to be trusted: {}", super::words::no_trust(&reason))))
+        }
+        None => Ok(Box::new(encrypted.stream)),
+    }
 }
 
 /// A TLS connection, trusted or not, and what is known of who answers.

@@ -1,10 +1,9 @@
 //! What a peer of a call gets of the network: the same peer, the same sockets, no call.
 
 use crate::api::types::IceServer;
-use crate::peer::{AudioPeer, LocalNetwork, PeerConfig, PeerEvent};
+use crate::peer::{AudioPeer, LocalNetwork, PeerConfig, PeerEvent, RelaySettings};
 use chatphone_media::audio::codec::CodecKind;
 use std::net::IpAddr;
-use std::path::Path;
 use std::time::{Duration, Instant};
 use tokio::time::timeout_at;
 
@@ -35,14 +34,15 @@ pub struct Gathered {
 #[derive(Debug, Clone)]
 pub(super) struct Peers<'a> {
     pub network: &'a LocalNetwork,
-    #[expect(dead_code, reason = "for the peers that speak to TURN servers over TLS")]
-    pub ca_file: Option<&'a Path>,
+    /// How servers are reached over TCP and TLS.
+    pub relays: RelaySettings,
 }
 
 impl Peers<'_> {
     /// A peer with these servers.
     pub fn config(&self, ice_servers: Vec<IceServer>, relay_only: bool) -> PeerConfig {
-        PeerConfig { ice_servers, network: self.network.clone(), relay_only, codecs: vec![CodecKind::Opus] }
+        let relays = self.relays.clone();
+        PeerConfig { ice_servers, relays, network: self.network.clone(), relay_only, codecs: vec![CodecKind::Opus] }
     }
 
     /// Gathers with one server, or none, until it gave what it is for.

@@ -16,7 +16,7 @@ use super::url::ServerUrl;
 use super::words::ms;
 use crate::api::types::{ChatRequest, IceServer};
 use crate::api::{ApiError, Client, ClientConfig, ClientEvent};
-use crate::peer::LocalNetwork;
+use crate::peer::{LocalNetwork, RelaySettings};
 use chatphone_media::audio::device::Wanted;
 use futures::future::join_all;
 use std::net::IpAddr;
@@ -161,7 +161,13 @@ impl Runner {
     }
 
     fn peers(&self) -> Peers<'_> {
-        Peers { network: &self.config.network, ca_file: self.config.client.ca_file.as_deref() }
+        // Without renewal: what the contact center gives is what is tested.
+        let relays = RelaySettings {
+            ca_file: self.config.client.ca_file.clone(),
+            proxy: self.config.client.proxy.clone(),
+            renew: None,
+        };
+        Peers { network: &self.config.network, relays }
     }
 
     /// From the name to the API.
@@ -189,7 +195,7 @@ impl Runner {
         let protocol = if plain { Protocol::Tcp } else { Protocol::Tls };
         let center = Endpoint { host, port: url.port_or_known_default().unwrap_or(443), protocol };
         let is_loopback = crate::api::is_loopback(url);
-        let proxy = connect::proxy_of(url, is_loopback);
+        let proxy = connect::proxy_of(url, self.config.client.proxy.as_ref());
         let proxy_at = proxy.as_ref().and_then(|proxy| {
             let uri = proxy.uri();
             let port = uri.port_u16().unwrap_or(if uri.scheme_str() == Some("https") { 443 } else { 80 });
@@ -226,12 +232,12 @@ impl Runner {
             (Box::new(stream), true)
         } else {
             let begun = Instant::now();
+            let ca_file = self.config.client.ca_file.as_deref();
             let encrypted = async {
                 let stream: Box<dyn Stream> = match &proxy {
-                    Some(proxy) => Box::new(connect::tunnel(stream, proxy, &center).await?),
+                    Some(proxy) => Box::new(connect::tunnel(stream, proxy, &center, ca_file).await?),
                     None => Box::new(stream),
                 };
-                let ca_file = self.config.client.ca_file.as_deref();
                 connect::encrypt(stream, &center.host, ca_file, &[b"http/1.1"]).await
             };
             let encrypted = encrypted.await;

@@ -5,11 +5,12 @@ use super::error::PeerError;
 use super::event::PeerEvent;
 use super::handler::{Handler, RemoteOffer, lock};
 use super::network::LocalNetwork;
+use super::relay::{RelaySettings, Relays};
 use super::rtcp::{RemoteReport, RtcpTap};
 use super::sdp::{self, DtlsRole, Sections};
 use super::stats::PeerStats;
 use crate::api::signaling::IceCandidate;
-use crate::api::types::{IceServer, one_line};
+use crate::api::types::IceServer;
 use bytes::Bytes;
 use chatphone_media::audio::codec::CodecKind;
 use rtc::ice::mdns::MulticastDnsMode;
@@ -23,9 +24,8 @@ use tokio::sync::{mpsc, watch};
 use webrtc::media_stream::track_local::TrackLocal;
 use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
 use webrtc::peer_connection::{
-    MediaEngine, PeerConnectionBuilder, RTCConfigurationBuilder, RTCIceCandidateInit, RTCIceServer,
-    RTCIceTransportPolicy, RTCSessionDescription, Registry, SettingEngineBuilder, StatsSelector,
-    register_default_interceptors,
+    MediaEngine, PeerConnectionBuilder, RTCConfigurationBuilder, RTCIceCandidateInit, RTCIceTransportPolicy,
+    RTCSessionDescription, Registry, SettingEngineBuilder, StatsSelector, register_default_interceptors,
 };
 use webrtc::rtp_transceiver::RtpSender;
 
@@ -46,6 +46,8 @@ const RELAY_ACCEPTED_AFTER: Duration = Duration::from_millis(200);
 pub struct PeerConfig {
     /// STUN and TURN servers.
     pub ice_servers: Vec<IceServer>,
+    /// How those are reached.
+    pub relays: RelaySettings,
     /// The local addresses for media.
     pub network: LocalNetwork,
     /// Use relayed candidates alone (`iceTransportPolicy: relay`).
@@ -57,6 +59,7 @@ pub struct PeerConfig {
 /// One audio peer. Dropping it without [`AudioPeer::close`] closes it too, in a task.
 pub struct AudioPeer {
     connection: Connection,
+    relays: Arc<Relays>,
     sender: Arc<dyn RtpSender>,
     track: Arc<TrackLocalStaticRTP>,
     /// The name of the stream that the track is of.
@@ -101,8 +104,8 @@ impl AudioPeer {
                 let handler = Handler { events: events_tx.clone(), ice_up: Gate::default(), offer: Arc::clone(&offer) };
                 let tap = RtcpTap::new(ssrc, events_tx.clone(), reports_tx.clone());
                 match build(&config, addresses.clone(), mdns, handler, tap).await {
-                    Ok(connection) => {
-                        let peer = Self::with_track(connection, ssrc, config.codecs, reports, offer).await?;
+                    Ok((connection, relays)) => {
+                        let peer = Self::with_track(connection, relays, ssrc, config.codecs, reports, offer).await?;
                         return Ok((peer, events));
                     }
                     Err(e) => last = e.to_string(),
@@ -117,6 +120,7 @@ impl AudioPeer {
 
     async fn with_track(
         connection: Connection,
+        relays: Arc<Relays>,
         ssrc: u32,
         codecs: Vec<CodecKind>,
         reports: watch::Receiver<Option<RemoteReport>>,
@@ -140,6 +144,7 @@ impl AudioPeer {
         let (dtls_role, takes_media) = (Mutex::default(), AtomicBool::new(true));
         Ok(Self {
             connection,
+            relays,
             sender,
             track,
             stream,
@@ -275,7 +280,7 @@ impl AudioPeer {
             Ok(Some(dtls)) => dtls.ice_transport().get_selected_candidate_pair().await.ok().flatten(),
             _ => None,
         };
-        PeerStats::read(&report, selected.as_ref(), *self.reports.borrow())
+        PeerStats::read(&report, selected.as_ref(), *self.reports.borrow(), &self.relays)
     }
 
     /// Closes the connection and its sockets.
@@ -325,34 +330,13 @@ impl RtpWriter {
     }
 }
 
-/// The servers, each with one address.
-fn each_ice_server(servers: &[IceServer]) -> impl Iterator<Item = RTCIceServer> {
-    servers.iter().flat_map(|server| {
-        server.urls.iter().map(|url| RTCIceServer {
-            urls: vec![url.trim().to_owned()],
-            username: server.username.clone().unwrap_or_default(),
-            credential: server.credential.clone().unwrap_or_default(),
-        })
-    })
-}
-
-/// Which of the servers a peer leaves out, and why: no `stun:` or `turn:` address (RFC 7064, RFC 7065), or a TURN server
-/// without user name or password.
-pub fn unusable_ice_servers(servers: &[IceServer]) -> Vec<String> {
-    let why = |server: RTCIceServer| {
-        let error = server.urls().err()?;
-        Some(format!("{}: {error}", one_line(&server.urls.concat())))
-    };
-    each_ice_server(servers).filter_map(why).collect()
-}
-
 async fn build(
     config: &PeerConfig,
     addresses: Vec<std::net::SocketAddr>,
     mdns: MulticastDnsMode,
     handler: Handler,
     tap: RtcpTap,
-) -> Result<Connection, webrtc::error::Error> {
+) -> Result<(Connection, Arc<Relays>), webrtc::error::Error> {
     let mut media = MediaEngine::default();
     for codec in all_codecs(&config.codecs) {
         media.register_codec(codec, RtpCodecKind::Audio)?;
@@ -368,22 +352,20 @@ async fn build(
         .with_multicast_dns_mode(mdns)
         .build();
     let policy = if config.relay_only { RTCIceTransportPolicy::Relay } else { RTCIceTransportPolicy::All };
-    // One that cannot be used would be the end of the peer, and so of a call that the others suffice for.
-    let ice_servers = each_ice_server(&config.ice_servers).filter(|s| s.urls().is_ok());
+    // One that cannot be used would be the end of the peer, and so of a call that the others suffice for: it is left out.
+    let (relays, ice_servers) = Relays::new(&config.ice_servers, config.relays.clone(), handler.events.clone())
+        .map_err(webrtc::error::Error::Other)?;
     let connection = PeerConnectionBuilder::new()
         .with_configuration(
-            RTCConfigurationBuilder::new()
-                .with_ice_servers(ice_servers.collect())
-                .with_ice_transport_policy(policy)
-                .build(),
+            RTCConfigurationBuilder::new().with_ice_servers(ice_servers).with_ice_transport_policy(policy).build(),
         )
         .with_media_engine(media)
         .with_setting_engine(settings)
         .with_interceptor_registry(registry)
-        .with_runtime(Arc::new(HoldingRuntime::new(handler.ice_up.clone())))
+        .with_runtime(Arc::new(HoldingRuntime::new(handler.ice_up.clone(), Arc::clone(&relays))))
         .with_handler(Arc::new(handler))
         .with_udp_addrs(addresses)
         .build()
         .await?;
-    Ok(Connection::new(connection))
+    Ok((Connection::new(connection), relays))
 }

@@ -11,6 +11,7 @@
 //! ([`Nominations`]).
 
 use super::nomination::Nominations;
+use super::relay::{Relays, relayed_payload};
 use futures::FutureExt;
 use std::collections::VecDeque;
 use std::io::{self, IoSliceMut};
@@ -72,11 +73,12 @@ impl Gate {
 pub(super) struct HoldingRuntime {
     inner: TokioRuntime,
     gate: Gate,
+    relays: Arc<Relays>,
 }
 
 impl HoldingRuntime {
-    pub(super) fn new(gate: Gate) -> Self {
-        Self { inner: TokioRuntime, gate }
+    pub(super) fn new(gate: Gate, relays: Arc<Relays>) -> Self {
+        Self { inner: TokioRuntime, gate, relays }
     }
 }
 
@@ -86,7 +88,7 @@ impl Runtime for HoldingRuntime {
     }
 
     fn wrap_udp_socket(&self, socket: UdpSocket) -> io::Result<Arc<dyn AsyncUdpSocket>> {
-        let inner = self.inner.wrap_udp_socket(socket)?;
+        let inner = self.relays.wrap(socket, |socket| self.inner.wrap_udp_socket(socket))?;
         let gate = self.gate.clone();
         Ok(Arc::new(HoldingSocket { inner, gate, held: Mutex::default(), nominations: Mutex::default() }))
     }
@@ -106,7 +108,10 @@ impl Runtime for HoldingRuntime {
         &'a self,
         host: &'a str,
     ) -> Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send + 'a>> {
-        self.inner.resolve_host(host)
+        match self.relays.resolve(host) {
+            Some(addresses) => std::future::ready(Ok(addresses)).boxed(),
+            None => self.inner.resolve_host(host),
+        }
     }
 
     fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + 'static>> {
@@ -198,9 +203,10 @@ impl HoldingSocket {
     }
 }
 
-/// By the first byte, 20 to 63 (RFC 9443, 3).
+/// By the first byte, 20 to 63 (RFC 9443, 3); also of what came through a relay.
 fn is_dtls(datagram: &[u8]) -> bool {
-    datagram.first().is_some_and(|b| (20..=63).contains(b))
+    let dtls = |data: &[u8]| data.first().is_some_and(|b| (20..=63).contains(b));
+    dtls(datagram) || relayed_payload(datagram).is_some_and(dtls)
 }
 
 impl AsyncUdpSocket for HoldingSocket {
@@ -277,12 +283,17 @@ mod tests {
         message.raw
     }
 
+    fn runtime(gate: &Gate) -> HoldingRuntime {
+        let (relays, _) = Relays::new(&[], Default::default(), tokio::sync::mpsc::unbounded_channel().0).unwrap();
+        HoldingRuntime::new(gate.clone(), relays)
+    }
+
     async fn sockets() -> (Arc<dyn AsyncUdpSocket>, Gate, tokio::net::UdpSocket) {
         let gate = Gate::default();
         let ours = UdpSocket::bind("127.0.0.1:0").unwrap();
         let theirs = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
         theirs.connect(ours.local_addr().unwrap()).await.unwrap();
-        (HoldingRuntime::new(gate.clone()).wrap_udp_socket(ours).unwrap(), gate, theirs)
+        (runtime(&gate).wrap_udp_socket(ours).unwrap(), gate, theirs)
     }
 
     async fn receive(socket: &Arc<dyn AsyncUdpSocket>) -> Vec<u8> {
@@ -307,7 +318,7 @@ mod tests {
     #[tokio::test]
     async fn the_drivers_sleep_ends_when_ice_comes_up() {
         let gate = Gate::default();
-        let sleep = HoldingRuntime::new(gate.clone()).sleep(Duration::from_secs(3600));
+        let sleep = runtime(&gate).sleep(Duration::from_secs(3600));
         gate.open();
         sleep.await;
     }

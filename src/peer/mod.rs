@@ -17,15 +17,17 @@ mod handler;
 pub mod media;
 mod network;
 mod nomination;
+mod relay;
 mod rtcp;
 mod sdp;
 mod stats;
 
 pub use codecs::{NegotiatedCodec, NegotiatedCodecs};
-pub use connect::{AudioPeer, PeerConfig, RtpWriter, unusable_ice_servers};
+pub use connect::{AudioPeer, PeerConfig, RtpWriter};
 pub use error::PeerError;
 pub use event::{PeerEvent, PeerState, ReceivedRtp};
 pub use network::{LocalNetwork, PortRange};
+pub use relay::{RelayEvent, RelayProtocol, RelaySettings, Renew, unusable_ice_servers};
 pub use rtcp::RemoteReport;
 pub use sdp::{has_active_video, validate_offer};
 pub use stats::{CandidateInfo, PeerStats};

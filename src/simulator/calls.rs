@@ -72,6 +72,7 @@ impl Telephony {
         let has = |kind: &CodecKind| kind.decoder().is_ok() && kind.encoder(&Default::default()).is_ok();
         let peer = PeerConfig {
             ice_servers: config.ice_servers.clone(),
+            relays: Default::default(),
             network,
             relay_only: false,
             codecs: config.agent.codecs.iter().copied().filter(has).collect(),
@@ -206,6 +207,7 @@ impl Call {
                             media.report(report);
                         }
                     }
+                    Some(PeerEvent::Relay(event)) => tracing::warn!(chat_id = self.spec.chat_id, "{event}"),
                     Some(PeerEvent::GatheringComplete) => {}
                 },
                 packet = from_line(&mut self.bad_line) => {

@@ -28,6 +28,8 @@ pub(super) struct Task {
     media_seen: bool,
     voice: Voice,
     problems: Vec<String>,
+    /// What a relay refused, or why it cannot be used.
+    relay_trouble: Option<String>,
 }
 
 impl Task {
@@ -43,6 +45,7 @@ impl Task {
             media_seen: false,
             voice: Voice::new(),
             problems: Vec::new(),
+            relay_trouble: None,
         }
     }
 
@@ -160,15 +163,23 @@ impl Task {
             PeerEvent::State(PeerState::Failed) => self.reports.say(Input::PeerFailed {
                 reason: match self.was_connected {
                     true => "the connection to the agent's side was lost and did not come back".into(),
-                    false => {
-                        "no way for the media was found between this side and the agent's (ICE or DTLS failed)".into()
-                    }
+                    false => self.no_way(),
                 },
             }),
             PeerEvent::Rtp(packet) => self.take_packet(packet),
             PeerEvent::RemoteReport(report) => self.voice.report(report),
+            PeerEvent::Relay(event) => {
+                let what = event.to_string();
+                self.problems.push(what.clone());
+                self.relay_trouble.get_or_insert(what);
+            }
             PeerEvent::GatheringComplete | PeerEvent::State(PeerState::Closed) => {}
         }
+    }
+
+    fn no_way(&self) -> String {
+        let what = "no way for the media was found between this side and the agent's (ICE or DTLS failed)";
+        self.relay_trouble.as_ref().map_or_else(|| what.into(), |why| format!("{what}; {why}"))
     }
 
     async fn sound_opened(&mut self, opened: Result<Result<MediaParts, String>, JoinError>) {

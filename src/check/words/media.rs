@@ -130,7 +130,7 @@ pub(super) fn server(found: &ServerFound) -> Judgement {
     judged.with(details)
 }
 
-fn trust(reason: &NoTrust) -> String {
+pub(in crate::check) fn trust(reason: &NoTrust) -> String {
     match reason {
         NoTrust::UnknownIssuer => "its certificate is by somebody whom this machine does not trust".into(),
         NoTrust::Expired => "its certificate has ended".into(),

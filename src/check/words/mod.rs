@@ -5,6 +5,8 @@ mod media;
 #[cfg(test)]
 mod tests;
 
+pub(super) use media::trust as no_trust;
+
 use super::finding::{Endpoint, Finding, Probed, Protocol, StepName, Verdict, Why};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
