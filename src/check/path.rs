@@ -42,9 +42,9 @@ pub fn media_path(servers: &[&ServerFound], relay_only: bool) -> MediaPath {
     let answered = |server: &&ServerFound| server.works() || heard(server);
     let udp = if servers.iter().filter(over_udp).count() == 0 {
         Udp::Unknown
-    } else if servers.iter().filter(over_udp).any(|s| answered(s)) {
+    } else if servers.iter().filter(over_udp).any(answered) {
         Udp::Open
-    } else if servers.iter().any(|s| answered(s)) {
+    } else if servers.iter().any(answered) {
         Udp::Blocked
     } else {
         Udp::NoAnswer
