@@ -144,7 +144,6 @@ async fn an_interrupted_check_ends_at_once_and_says_so() {
 
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "until peers reach TURN over TCP and TLS"]
 async fn a_network_without_udp_is_recognised_and_calls_go_over_tcp() {
     use check_support::netns::{CENTER, Cable, Ends};
     let Some(cable) = Cable::lay() else {

@@ -71,7 +71,6 @@ async fn a_password_that_is_refused_is_told_as_such() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "until peers reach TURN over TCP and TLS"]
 async fn relays_over_tcp_and_tls_can_be_used_and_each_is_tested_when_asked_for() {
     let coturn = Coturn::start();
     let urls = [coturn.udp(), coturn.tcp(), coturn.tls()];
