@@ -244,6 +244,12 @@ impl AudioPeer {
         if candidate.candidate.trim().is_empty() {
             return Ok(());
         }
+        // The crate has TCP candidates of its own only with a port that listens, which no firewall lets in and a phone has
+        // no business to open; without one it would connect to this for nothing, under a relay-only policy too.
+        if candidate.candidate.split_ascii_whitespace().nth(2).is_some_and(|p| p.eq_ignore_ascii_case("tcp")) {
+            tracing::debug!("a TCP candidate (RFC 6544) is passed over");
+            return Ok(());
+        }
         let known = match &*lock(&self.offer) {
             Some(offer) => offer.inward(candidate),
             None => Some(candidate.clone()),
@@ -347,14 +353,15 @@ async fn build(
         .with_host_acceptance_min_wait(Some(Duration::ZERO))
         .with_prflx_acceptance_min_wait(Some(PRFLX_ACCEPTED_AFTER))
         .with_srflx_acceptance_min_wait(Some(SRFLX_ACCEPTED_AFTER))
-        .with_relay_acceptance_min_wait(Some(RELAY_ACCEPTED_AFTER))
+        .with_relay_acceptance_min_wait(Some(if config.relay_only { Duration::ZERO } else { RELAY_ACCEPTED_AFTER }))
         .with_include_loopback_candidate(true)
         .with_multicast_dns_mode(mdns)
         .build();
     let policy = if config.relay_only { RTCIceTransportPolicy::Relay } else { RTCIceTransportPolicy::All };
     // One that cannot be used would be the end of the peer, and so of a call that the others suffice for: it is left out.
-    let (relays, ice_servers) = Relays::new(&config.ice_servers, config.relays.clone(), handler.events.clone())
-        .map_err(webrtc::error::Error::Other)?;
+    let (relays, ice_servers) =
+        Relays::new(&config.ice_servers, config.relays.clone(), config.relay_only, handler.events.clone())
+            .map_err(webrtc::error::Error::Other)?;
     let connection = PeerConnectionBuilder::new()
         .with_configuration(
             RTCConfigurationBuilder::new().with_ice_servers(ice_servers).with_ice_transport_policy(policy).build(),

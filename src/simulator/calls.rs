@@ -1,7 +1,7 @@
 //! The agents' telephones: a WebRTC peer, and sound, for each call.
 
 use super::center::CallSpec;
-use super::config::{AgentSound, SimulatorConfig};
+use super::config::{AgentIce, AgentSound, SimulatorConfig};
 use super::error::SimulatorError;
 use super::fault::{MediaPlan, impair};
 use super::line::{CallCommand, CallEvent, Role};
@@ -70,11 +70,12 @@ impl Telephony {
             LocalNetwork::towards(None)
         };
         let has = |kind: &CodecKind| kind.decoder().is_ok() && kind.encoder(&Default::default()).is_ok();
+        let agent_ice = config.agent.ice;
         let peer = PeerConfig {
-            ice_servers: config.ice_servers.clone(),
+            ice_servers: if agent_ice == AgentIce::Host { Vec::new() } else { config.ice_servers.clone() },
             relays: Default::default(),
             network,
-            relay_only: false,
+            relay_only: agent_ice == AgentIce::Relay,
             codecs: config.agent.codecs.iter().copied().filter(has).collect(),
         };
         let clock = MediaClock::start().map_err(SimulatorError::Thread)?;

@@ -10,13 +10,14 @@ use super::settings::RelaySettings;
 use super::socket::RelaySocket;
 use super::watch::{Verdict, Watch};
 use crate::api::types::IceServer;
-use crate::peer::event::PeerEvent;
+use crate::peer::event::{PeerEvent, PeerState};
 use bytes::Bytes;
 use rtc::crypto::RTCCryptoProvider;
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
@@ -38,6 +39,10 @@ pub(in crate::peer) struct Relays {
     settings: RelaySettings,
     crypto: Arc<dyn RTCCryptoProvider>,
     events: mpsc::UnboundedSender<PeerEvent>,
+    /// The peer has no other candidates.
+    relay_only: bool,
+    /// A server relays for the peer.
+    in_use: AtomicBool,
     /// For tasks, which are not to keep it.
     this: Weak<Self>,
     state: Mutex<State>,
@@ -56,11 +61,14 @@ struct State {
     last_renewal: Option<Instant>,
     renewing: bool,
     dropped: u64,
+    /// Servers that are of no use, and whether that was the end of all.
+    failed: HashSet<usize>,
+    all_failed: bool,
 }
 
 /// How a server is reached.
 enum Way {
-    /// By a stream of each socket.
+    /// By a connection of each socket.
     Tunnel,
     /// By datagrams, once its name is looked up: those that wait for it.
     Finding(Vec<(Arc<UdpSocket>, Bytes)>),
@@ -70,7 +78,8 @@ enum Way {
 
 /// Where a datagram for a server goes.
 pub(super) enum Hop {
-    Tunnel,
+    /// By the connection for these credentials; to this address, where it is of datagrams.
+    Tunnel(u32, Option<SocketAddr>),
     To(SocketAddr),
     /// It waits, or there is no way.
     Nowhere,
@@ -81,6 +90,7 @@ impl Relays {
     pub fn new(
         servers: &[IceServer],
         settings: RelaySettings,
+        relay_only: bool,
         events: mpsc::UnboundedSender<PeerEvent>,
     ) -> Result<(Arc<Self>, Vec<RTCIceServer>), String> {
         let crypto = rtc::crypto::default_provider().map_err(|e| e.to_string())?;
@@ -113,6 +123,8 @@ impl Relays {
             settings,
             crypto,
             events,
+            relay_only,
+            in_use: AtomicBool::new(false),
             this: Weak::clone(this),
             state: Mutex::new(state),
         });
@@ -159,6 +171,11 @@ impl Relays {
         Some((server.url.clone(), server.protocol))
     }
 
+    /// Whether a server relays for the peer.
+    pub fn in_use(&self) -> bool {
+        self.in_use.load(Ordering::Acquire)
+    }
+
     /// Datagrams that were dropped since streams were slower than the media.
     pub fn dropped(&self) -> u64 {
         self.state().dropped
@@ -181,8 +198,9 @@ impl Relays {
             true => state.watches[index].sends(datagram, &*self.crypto).map(Bytes::from),
             false => None,
         };
+        let generation = state.watches[index].generation();
         let hop = match &mut state.ways[index] {
-            Way::Tunnel => Hop::Tunnel,
+            Way::Tunnel => Hop::Tunnel(generation, None),
             Way::Finding(waiting) => {
                 if waiting.len() < WAITING {
                     let datagram = signed.clone().unwrap_or_else(|| Bytes::copy_from_slice(datagram));
@@ -190,15 +208,17 @@ impl Relays {
                 }
                 Hop::Nowhere
             }
-            Way::Known { addresses, next, answered } => {
-                pick(addresses, next, answered, is_v4).map_or(Hop::Nowhere, Hop::To)
-            }
+            Way::Known { addresses, next, answered } => match pick(addresses, next, answered, is_v4) {
+                Some(address) if generation > 0 => Hop::Tunnel(generation, Some(address)),
+                Some(address) => Hop::To(address),
+                None => Hop::Nowhere,
+            },
         };
         (signed, hop)
     }
 
     /// A datagram that came to a socket. Gives whether it was from a server; then it is in the inbox, if it is for the peer.
-    pub(super) fn came(&self, from: SocketAddr, datagram: &[u8], inbox: &Inbox) -> bool {
+    pub(super) fn came(&self, from: SocketAddr, datagram: &[u8], inbox: &Inbox, back: impl FnOnce(Vec<u8>)) -> bool {
         let from = SocketAddr::new(from.ip().to_canonical(), from.port());
         let index = {
             let mut state = self.state();
@@ -213,33 +233,35 @@ impl Relays {
             }
             index
         };
-        self.received(index, Bytes::copy_from_slice(datagram), inbox);
+        self.received(index, Bytes::copy_from_slice(datagram), inbox, back);
         true
     }
 
-    /// A datagram from the server.
-    pub(super) fn received(&self, index: usize, datagram: Bytes, inbox: &Inbox) {
-        if is_stun(&datagram) && !self.judge(index, &datagram) {
+    /// A datagram from the server. `back` sends it something that is not of the peer.
+    pub(super) fn received(&self, index: usize, datagram: Bytes, inbox: &Inbox, back: impl FnOnce(Vec<u8>)) {
+        if is_stun(&datagram) && !self.judge(index, &datagram, back) {
             return;
         }
         inbox.push(known_as(index, inbox.is_v4), datagram);
     }
 
     /// Whether the datagram is for the peer.
-    fn judge(&self, index: usize, datagram: &[u8]) -> bool {
+    fn judge(&self, index: usize, datagram: &[u8], back: impl FnOnce(Vec<u8>)) -> bool {
         let now = Instant::now();
         let verdict = {
             let mut state = self.state();
             let rested = state.last_renewal.is_none_or(|last| now.duration_since(last) >= RENEWED_AT_MOST_EVERY);
             let may_renew = self.settings.renew.is_some() && (state.renewing || rested);
-            state.watches[index].receives(datagram, may_renew)
+            state.watches[index].receives(datagram, may_renew, &*self.crypto)
         };
         match verdict {
             Verdict::Pass => true,
             Verdict::Allocated(address) => {
                 let mut state = self.state();
                 state.relayed.insert(address, index);
+                self.in_use.store(true, Ordering::Release);
                 state.unreachable.remove(&index);
+                state.failed.remove(&index);
                 true
             }
             Verdict::Refused { code, reason } => {
@@ -249,6 +271,10 @@ impl Relays {
             }
             Verdict::Renew => {
                 self.renew(now);
+                false
+            }
+            Verdict::Resend(again) => {
+                back(again);
                 false
             }
             Verdict::Drop => false,
@@ -293,7 +319,21 @@ impl Relays {
             return;
         }
         tracing::warn!("{event}");
+        let failed = !matches!(event, RelayEvent::Lost { .. });
         let _ = self.events.send(PeerEvent::Relay(event));
+        if failed && self.relay_only && self.was_the_last(index) {
+            // The crate would wait for candidates that never come.
+            let _ = self.events.send(PeerEvent::State(PeerState::Failed));
+        }
+    }
+
+    /// Whether with this server the last one of use is gone.
+    fn was_the_last(&self, index: usize) -> bool {
+        let mut state = self.state();
+        state.failed.insert(index);
+        let left = self.servers.iter().enumerate().any(|(i, s)| !s.is_stun && !state.failed.contains(&i));
+        let had_one = !state.relayed.is_empty();
+        !left && !had_one && !std::mem::replace(&mut state.all_failed, true)
     }
 
     pub(super) fn count_dropped(&self, index: usize, dropped: u64) {

@@ -6,7 +6,7 @@ use super::tunnel::Tunnel;
 use bytes::Bytes;
 use std::collections::HashMap;
 use std::io::{self, IoSliceMut};
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use webrtc::runtime::{AsyncUdpSocket, RecvMeta, Transmit};
@@ -20,7 +20,8 @@ pub(super) struct RelaySocket {
     is_v4: bool,
     inbox: Arc<Inbox>,
     /// An allocation belongs to one connection, so each socket has a stream of its own to each server.
-    tunnels: Mutex<HashMap<usize, Tunnel>>,
+    /// Credentials too: the number is theirs.
+    tunnels: Mutex<HashMap<usize, (u32, Tunnel)>>,
 }
 
 impl RelaySocket {
@@ -36,11 +37,13 @@ impl RelaySocket {
 
     fn send_to_server(&self, cx: &mut Context<'_>, index: usize, datagram: &[u8]) -> Poll<io::Result<usize>> {
         match self.relays.sends(index, datagram, &self.plain, self.is_v4) {
-            (signed, Hop::Tunnel) => {
+            (signed, Hop::Tunnel(generation, address)) => {
                 let mut tunnels = self.tunnels.lock().unwrap_or_else(PoisonError::into_inner);
-                let tunnel = tunnels
-                    .entry(index)
-                    .or_insert_with(|| Tunnel::start(Arc::clone(&self.relays), index, Arc::clone(&self.inbox)));
+                if tunnels.get(&index).is_none_or(|(of, _)| *of != generation) {
+                    let (relays, inbox) = (Arc::clone(&self.relays), Arc::clone(&self.inbox));
+                    tunnels.insert(index, (generation, Tunnel::start(relays, index, inbox, self.local_ip(), address)));
+                }
+                let Some((_, tunnel)) = tunnels.get(&index) else { return Poll::Ready(Ok(datagram.len())) };
                 tunnel.send(signed.unwrap_or_else(|| Bytes::copy_from_slice(datagram)));
             }
             (signed, Hop::To(destination)) => {
@@ -51,6 +54,11 @@ impl RelaySocket {
             (_, Hop::Nowhere) => {}
         }
         Poll::Ready(Ok(datagram.len()))
+    }
+
+    fn local_ip(&self) -> IpAddr {
+        let any: IpAddr = if self.is_v4 { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+        self.inner.local_addr().map_or(any, |a| a.ip())
     }
 
     /// Hands out what came from servers.
@@ -76,7 +84,9 @@ impl RelaySocket {
             let from: SocketAddr = meta[i].addr;
             let mut of_server = false;
             for datagram in bufs[i][..len].chunks(meta[i].stride.max(1)) {
-                of_server = self.relays.came(from, datagram, &self.inbox);
+                of_server = self.relays.came(from, datagram, &self.inbox, |again| {
+                    let _ = self.plain.send_to(&again, from);
+                });
                 if !of_server {
                     break;
                 }

@@ -13,6 +13,7 @@ const USERNAME: u16 = 0x0006;
 const MESSAGE_INTEGRITY: u16 = 0x0008;
 const ERROR_CODE: u16 = 0x0009;
 const REALM: u16 = 0x0014;
+const NONCE: u16 = 0x0015;
 const DATA: u16 = 0x0013;
 const XOR_RELAYED_ADDRESS: u16 = 0x0016;
 const FINGERPRINT_TYPE: u16 = 0x8028;
@@ -86,6 +87,11 @@ impl<'a> Message<'a> {
         self.attribute(MESSAGE_INTEGRITY).is_some()
     }
 
+    /// What a server wants requests to carry from now on.
+    pub fn nonce(&self) -> Option<&'a [u8]> {
+        self.attribute(NONCE)
+    }
+
     /// The code (300 to 699) and the text of an error response.
     pub fn error(&self) -> Option<(u16, String)> {
         let &[_, _, class, number, ref text @ ..] = self.attribute(ERROR_CODE)? else { return None };
@@ -107,8 +113,14 @@ impl<'a> Message<'a> {
         Some(SocketAddr::new(ip, port))
     }
 
-    /// This request with other credentials.
-    pub fn signed_by(&self, username: &str, password: &str, crypto: &dyn RTCCryptoProvider) -> Option<Vec<u8>> {
+    /// This request with other credentials, and with another nonce where there is one.
+    pub fn signed_by(
+        &self,
+        username: &str,
+        password: &str,
+        nonce: Option<&[u8]>,
+        crypto: &dyn RTCCryptoProvider,
+    ) -> Option<Vec<u8>> {
         let realm = String::from_utf8(self.attribute(REALM)?.to_vec()).ok()?;
         let mut built = Built::new();
         built.typ.read_value(self.kind());
@@ -118,6 +130,7 @@ impl<'a> Message<'a> {
             match kind {
                 MESSAGE_INTEGRITY | FINGERPRINT_TYPE => {}
                 USERNAME => built.add(AttrType(kind), username.as_bytes()),
+                NONCE => built.add(AttrType(kind), nonce.unwrap_or(value)),
                 _ => built.add(AttrType(kind), value),
             }
         }
@@ -180,6 +193,19 @@ pub(super) mod tests {
         message.raw
     }
 
+    pub(in super::super) fn refusal_with(id: u8, code: u16, nonce: &str) -> Vec<u8> {
+        let mut message = Built::new();
+        message
+            .build(&[
+                Box::new(TransactionId([id; 12])),
+                Box::new(MessageType::new(METHOD_ALLOCATE, CLASS_ERROR_RESPONSE)),
+                Box::new(ErrorCodeAttribute { code: ErrorCode(code), reason: b"No".to_vec() }),
+                Box::new(TextAttribute::new(ATTR_NONCE, nonce.into())),
+            ])
+            .unwrap();
+        message.raw
+    }
+
     pub(in super::super) fn refusal(id: u8, code: u16) -> Vec<u8> {
         let mut message = Built::new();
         message
@@ -196,7 +222,7 @@ pub(super) mod tests {
     fn a_message_signed_anew_is_as_its_new_user_would_have_made_it() {
         let crypto = rtc::crypto::default_provider().unwrap();
         let old = signed_allocate(7, "old", "a");
-        let signed = Message::parse(&old).unwrap().signed_by("a longer name", "b", &*crypto).unwrap();
+        let signed = Message::parse(&old).unwrap().signed_by("a longer name", "b", None, &*crypto).unwrap();
         assert_eq!(signed, signed_allocate(7, "a longer name", "b"));
     }
 
@@ -221,7 +247,7 @@ pub(super) mod tests {
             let _ = relayed_payload(&raw);
             if let Some(message) = Message::parse(&raw) {
                 let _ = (message.error(), message.relayed_address(), message.is_signed(), message.method());
-                let _ = message.signed_by("a", "b", &*rtc::crypto::default_provider().unwrap());
+                let _ = message.signed_by("a", "b", Some(b"n"), &*rtc::crypto::default_provider().unwrap());
             }
         }
     }

@@ -8,6 +8,7 @@ use super::queue::Queue;
 use super::relays::Relays;
 use bytes::{Bytes, BytesMut};
 use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
@@ -38,19 +39,39 @@ impl Out {
     fn queue(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn send(&self, datagram: Bytes) {
+        self.queue().push(datagram, Instant::now());
+        self.filled.notify_one();
+    }
 }
 
 impl Tunnel {
-    /// Starts the task that serves it. What comes from the server `index` goes to `inbox`.
-    pub fn start(relays: Arc<Relays>, index: usize, inbox: Arc<Inbox>) -> Self {
+    /// Starts the task that serves it. What comes from the server `index` goes to `inbox`. With an `address` it is a
+    /// socket of its own for datagrams, bound to `local`.
+    pub fn start(
+        relays: Arc<Relays>,
+        index: usize,
+        inbox: Arc<Inbox>,
+        local: IpAddr,
+        address: Option<SocketAddr>,
+    ) -> Self {
         let out = Arc::new(Out::default());
-        let task = tokio::spawn(run(relays, index, inbox, Arc::clone(&out)));
+        let to = Arc::clone(&out);
+        let task = match address {
+            None => tokio::spawn(run(relays, index, inbox, to)),
+            Some(address) => tokio::spawn(async move {
+                if let Err(error) = datagrams(&relays, index, &inbox, &to, (local, 0).into(), address).await {
+                    let (server, why) = (relays.server(index).url.clone(), error.to_string());
+                    relays.tell(index, RelayEvent::Lost { server, why });
+                }
+            }),
+        };
         Self { out, task }
     }
 
     pub fn send(&self, datagram: Bytes) {
-        self.out.queue().push(datagram, Instant::now());
-        self.out.filled.notify_one();
+        self.out.send(datagram);
     }
 }
 
@@ -91,12 +112,18 @@ async fn run(relays: Arc<Relays>, index: usize, inbox: Arc<Inbox>, out: Arc<Out>
 async fn serve(stream: Box<dyn Stream>, relays: &Relays, index: usize, inbox: &Inbox, out: &Out) -> String {
     let (reader, writer) = tokio::io::split(stream);
     tokio::select! {
-        why = read(reader, relays, index, inbox) => why,
+        why = read(reader, relays, index, inbox, out) => why,
         Err(error) = write(writer, relays, index, out) => error.to_string(),
     }
 }
 
-async fn read(mut stream: ReadHalf<Box<dyn Stream>>, relays: &Relays, index: usize, inbox: &Inbox) -> String {
+async fn read(
+    mut stream: ReadHalf<Box<dyn Stream>>,
+    relays: &Relays,
+    index: usize,
+    inbox: &Inbox,
+    out: &Out,
+) -> String {
     let mut decoder = Decoder::default();
     let mut piece = vec![0; BATCH];
     loop {
@@ -107,7 +134,7 @@ async fn read(mut stream: ReadHalf<Box<dyn Stream>>, relays: &Relays, index: usi
         }
         loop {
             match decoder.next() {
-                Ok(Some(datagram)) => relays.received(index, datagram, inbox),
+                Ok(Some(datagram)) => relays.received(index, datagram, inbox, |again| out.send(again.into())),
                 Ok(None) => break,
                 Err(error) => return error.to_string(),
             }
@@ -142,5 +169,34 @@ async fn write(
         stream.write_all(&batch).await?;
         stream.flush().await?;
         batch.clear();
+    }
+}
+
+/// Datagrams by a socket of its own, until it breaks.
+async fn datagrams(
+    relays: &Relays,
+    index: usize,
+    inbox: &Inbox,
+    out: &Out,
+    local: SocketAddr,
+    server: SocketAddr,
+) -> io::Result<()> {
+    let socket = tokio::net::UdpSocket::bind(local).await?;
+    socket.connect(server).await?;
+    let mut datagram = vec![0; 64 * 1024];
+    loop {
+        let next = out.queue().pop(Instant::now());
+        if let Some(next) = next {
+            // A server that is away may come back; requests are repeated.
+            let _ = socket.send(&next).await;
+            continue;
+        }
+        tokio::select! {
+            () = out.filled.notified() => {}
+            received = socket.recv(&mut datagram) => if let Ok(n) = received {
+                let came = Bytes::copy_from_slice(&datagram[..n]);
+                relays.received(index, came, inbox, |again| out.send(again.into()));
+            },
+        }
     }
 }
