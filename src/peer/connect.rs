@@ -380,7 +380,7 @@ async fn build(
         .with_host_acceptance_min_wait(Some(Duration::ZERO))
         .with_prflx_acceptance_min_wait(Some(PRFLX_ACCEPTED_AFTER))
         .with_srflx_acceptance_min_wait(Some(SRFLX_ACCEPTED_AFTER))
-        .with_relay_acceptance_min_wait(Some(RELAY_ACCEPTED_AFTER))
+        .with_relay_acceptance_min_wait(Some(if config.relay_only { Duration::ZERO } else { RELAY_ACCEPTED_AFTER }))
         .with_include_loopback_candidate(true)
         .with_multicast_dns_mode(mdns)
         .build();

@@ -17,7 +17,7 @@ use std::collections::VecDeque;
 use std::io::{self, IoSliceMut};
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -86,11 +86,39 @@ pub(super) struct HoldingRuntime {
     inner: TokioRuntime,
     gate: Gate,
     relays: Arc<Relays>,
+    rounds: Arc<AtomicU8>,
+}
+
+/// Rounds of the driver between something that happened and what follows from it for a relay: of what comes from one the
+/// answer is found in the first, wrapped for the relay in the second, and sent in the third.
+const MORE_ROUNDS: u8 = 2;
+
+/// One sleep of the driver. It goes to sleep with packets for a relay in its queue, for as long as nothing else happens:
+/// so when anything has happened, it is made to go round again before it sleeps.
+struct Round {
+    left: Arc<AtomicU8>,
+    is_spare: bool,
+}
+
+impl Round {
+    /// Whether this is no sleep but a round more.
+    fn is_spare(&mut self) -> bool {
+        self.is_spare = self.left.fetch_update(Ordering::AcqRel, Ordering::Acquire, |left| left.checked_sub(1)).is_ok();
+        self.is_spare
+    }
+}
+
+impl Drop for Round {
+    fn drop(&mut self) {
+        if !self.is_spare {
+            self.left.store(MORE_ROUNDS, Ordering::Release);
+        }
+    }
 }
 
 impl HoldingRuntime {
     pub(super) fn new(gate: Gate, relays: Arc<Relays>) -> Self {
-        Self { inner: TokioRuntime, gate, relays }
+        Self { inner: TokioRuntime, gate, relays, rounds: Arc::default() }
     }
 }
 
@@ -128,7 +156,11 @@ impl Runtime for HoldingRuntime {
 
     fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + 'static>> {
         let (timer, nudge) = (self.inner.sleep(duration), Arc::clone(&self.gate.nudge));
+        let mut round = self.relays.in_use().then(|| Round { left: Arc::clone(&self.rounds), is_spare: false });
         Box::pin(async move {
+            if round.as_mut().is_some_and(Round::is_spare) {
+                return;
+            }
             tokio::select! {
                 () = timer => {}
                 () = nudge.notified() => {}

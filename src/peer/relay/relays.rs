@@ -17,6 +17,7 @@ use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
@@ -40,6 +41,8 @@ pub(in crate::peer) struct Relays {
     events: mpsc::UnboundedSender<PeerEvent>,
     /// The peer has no other candidates.
     relay_only: bool,
+    /// A server relays for the peer.
+    in_use: AtomicBool,
     /// For tasks, which are not to keep it.
     this: Weak<Self>,
     state: Mutex<State>,
@@ -121,6 +124,7 @@ impl Relays {
             crypto,
             events,
             relay_only,
+            in_use: AtomicBool::new(false),
             this: Weak::clone(this),
             state: Mutex::new(state),
         });
@@ -165,6 +169,11 @@ impl Relays {
     pub fn relaying(&self, address: SocketAddr) -> Option<(String, RelayProtocol)> {
         let server = &self.servers[*self.state().relayed.get(&address)?];
         Some((server.url.clone(), server.protocol))
+    }
+
+    /// Whether a server relays for the peer.
+    pub fn in_use(&self) -> bool {
+        self.in_use.load(Ordering::Acquire)
     }
 
     /// Datagrams that were dropped since streams were slower than the media.
@@ -250,6 +259,7 @@ impl Relays {
             Verdict::Allocated(address) => {
                 let mut state = self.state();
                 state.relayed.insert(address, index);
+                self.in_use.store(true, Ordering::Release);
                 state.unreachable.remove(&index);
                 state.failed.remove(&index);
                 true
