@@ -15,21 +15,15 @@ Run by scripts/bench-browser, which sees to what it needs.
 
 import base64
 import contextlib
-import functools
-import http.server
 import importlib.machinery
 import importlib.util
 import json
 import os
 import signal
-import socket
 import statistics
 import subprocess
 import sys
-import tempfile
-import threading
 import time
-import urllib.request
 import wave
 from pathlib import Path
 
@@ -38,6 +32,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "scripts"))
 from bench_setup import BINARY, steal  # noqa: E402
+from webdriver import Browser, Pages, end  # noqa: E402
 
 OUT = ROOT / "target/bench-browser"
 PAGES = ROOT / "scripts/bench_browser"
@@ -63,86 +58,21 @@ def load_scorer():
     return module
 
 
-class Browser:
-    """Headless Chromium by way of chromedriver (W3C WebDriver), for as long as its `with` lasts."""
-
-    def __init__(self, page_folder):
-        self.page_folder = page_folder
-
-    def __enter__(self):
-        with contextlib.ExitStack() as stack:
-            self.start(stack)
-            self.begun = stack.pop_all()
-        return self
-
-    def __exit__(self, *_):
-        self.begun.close()
-
-    def start(self, stack):
-        """What is begun here is ended by `stack`, also where the rest fails."""
-        profile = stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True))
-        handler = functools.partial(QuietFiles, directory=str(self.page_folder))
-        files = stack.enter_context(http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler))
-        threading.Thread(target=files.serve_forever, daemon=True).start()
-        stack.callback(files.shutdown)
-        with socket.socket() as s:
-            s.bind(("127.0.0.1", 0))
-            port = s.getsockname()[1]
-        driver = subprocess.Popen(["chromedriver", f"--port={port}"], stdout=subprocess.DEVNULL)
-        stack.callback(end, driver)
-        self.url = f"http://127.0.0.1:{port}"
-        for _ in range(100):
-            try:
-                urllib.request.urlopen(self.url + "/status", timeout=1).close()
-                break
-            except OSError:
-                time.sleep(0.05)
-        else:
-            sys.exit("chromedriver does not answer")
-        # The page speaks to a simulator of another origin, as an app would.
-        args = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
-                "--disable-background-networking", "--disable-component-update", "--disable-web-security",
-                f"--user-data-dir={profile}", "--use-fake-device-for-media-stream",
-                "--use-fake-ui-for-media-stream", "--autoplay-policy=no-user-gesture-required"]
-        options = {"capabilities": {"alwaysMatch": {"goog:chromeOptions": {"args": args}}}}
-        self.session = "/session/" + self.post("/session", options)["sessionId"]
-        stack.callback(self.quit)
-        self.post(self.session + "/timeouts", {"script": 180_000})
-        page = f"http://127.0.0.1:{files.server_port}/customer.html"
-        self.post(self.session + "/url", {"url": page})
-
-    def post(self, path, body):
-        request = urllib.request.Request(self.url + path, json.dumps(body).encode(), {"Content-Type": "application/json"})
-        with urllib.request.urlopen(request, timeout=200) as answer:
-            return json.load(answer)["value"]
-
-    def call(self, url, seconds):
-        script = ("const done = arguments[2]; makeCall(arguments[0], arguments[1])"
-                  ".then(done, e => done({ error: String(e.stack ?? e) }))")
-        result = self.post(self.session + "/execute/async", {"script": script, "args": [url, seconds]})
-        if "error" in result:
-            sys.exit(f"the browser's call failed: {result['error']}")
-        return result
-
-    def quit(self):
-        request = urllib.request.Request(self.url + self.session, method="DELETE")
-        # A driver that is gone has no browser either.
-        with contextlib.suppress(OSError):
-            urllib.request.urlopen(request, timeout=20).close()
+@contextlib.contextmanager
+def customer():
+    """A browser with the customer's page. It speaks to a simulator of another origin, as an app would."""
+    with Pages(PAGES) as pages, Browser(arguments=["--disable-web-security"]) as browser:
+        browser.go(f"{pages}/customer.html")
+        yield browser
 
 
-def end(process):
-    process.terminate()
-    try:
-        process.wait(10)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-
-
-class QuietFiles(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *_):
-        pass
+def call_theirs(browser, url, seconds):
+    script = ("const done = arguments[2]; makeCall(arguments[0], arguments[1])"
+              ".then(done, e => done({ error: String(e.stack ?? e) }))")
+    result = browser.post(browser.session + "/execute/async", {"script": script, "args": [url, seconds]})
+    if "error" in result:
+        sys.exit(f"the browser's call failed: {result['error']}")
+    return result
 
 
 class Simulator:
@@ -215,7 +145,7 @@ def sound(only):
     said = module.read(said_file)
     say("| condition | chatphone: PESQ / PLCMOS / buffer / concealed | Chromium: the same | steal |")
     say("|---|---|---|---|")
-    with Browser(PAGES) as browser:
+    with customer() as browser:
         for name, line in CONDITIONS:
             if only not in name:
                 continue
@@ -229,7 +159,7 @@ def sound(only):
 
             def theirs():
                 with Simulator(arguments) as url:
-                    return browser.call(url, seconds)
+                    return call_theirs(browser, url, seconds)
 
             mine, our_steal = without_much_steal(ours)
             other, their_steal = without_much_steal(theirs)
@@ -273,7 +203,7 @@ def by_turns(calls, url, browser, heading):
     for _ in range(calls):
         report = call_ours(url, 2, OUT / "setup.wav")["timing_ms"]
         times["chatphone"].append((report["request_to_connected"], report["request_to_first_audio"]))
-        theirs = browser.call(url, 2)["times"]
+        theirs = call_theirs(browser, url, 2)["times"]
         times["Chromium"].append((theirs["connected_ms"], theirs["sound_ms"]))
     after = steal()
     say(f"| {heading} | REQUEST_CALL → connected | → first sound |")
@@ -287,14 +217,14 @@ def by_turns(calls, url, browser, heading):
 
 def setup(calls):
     """With a simulated agent."""
-    with Browser(PAGES) as browser, Simulator(["--agent", "tone:440"]) as url:
+    with customer() as browser, Simulator(["--agent", "tone:440"]) as url:
         by_turns(calls, url, browser, "customer")
 
 
 def agents(calls):
     """With Chromium at the agent's desk: at most 250 ms to the first sound is asked for."""
-    with Browser(PAGES) as desk, Browser(PAGES) as browser, Simulator(["--agent", "desk"]) as url:
-        desk.post(desk.session + "/url", {"url": f"{url}/desk?name=Ada&tone=880&answer=auto&ring=no"})
+    with Browser() as desk, customer() as browser, Simulator(["--agent", "desk"]) as url:
+        desk.go(f"{url}/desk?name=Ada&tone=880&answer=auto&ring=no")
         by_turns(calls, url, browser, "customer, with Chromium at the agent's desk")
 
 

@@ -17,6 +17,7 @@ pub mod filename;
 mod ice;
 pub mod lenient;
 mod markup;
+mod pool;
 mod proxy;
 pub mod signaling;
 mod tagged;

@@ -1,4 +1,4 @@
-//! Two things about the moment at which ICE comes up, which the crate leaves to chance.
+//! Three things about the moment at which ICE comes up, which the crate leaves to chance.
 //!
 //! It drops DTLS datagrams that come before its own ICE has a selected pair. The side that is first to see ICE succeed
 //! sends its ClientHello at once, and repeats it only after a second (RFC 6347, 4.2.4.1): such calls took that second
@@ -6,7 +6,11 @@
 //!
 //! And its driver, having put the ClientHello of this side into its queue, sleeps until the next timer of ICE before it
 //! sends it. The runtime's timer ends early once, when ICE comes up.
+//!
+//! And it forgets a nomination that comes before its own check of the pair is through: the sockets hand it over again
+//! ([`Nominations`]).
 
+use super::nomination::Nominations;
 use super::relay::{Relays, relayed_payload};
 use futures::FutureExt;
 use std::collections::VecDeque;
@@ -114,7 +118,8 @@ impl Runtime for HoldingRuntime {
 
     fn wrap_udp_socket(&self, socket: UdpSocket) -> io::Result<Arc<dyn AsyncUdpSocket>> {
         let inner = self.relays.wrap(socket, |socket| self.inner.wrap_udp_socket(socket))?;
-        Ok(Arc::new(HoldingSocket { inner, gate: self.gate.clone(), held: Mutex::default() }))
+        let gate = self.gate.clone();
+        Ok(Arc::new(HoldingSocket { inner, gate, held: Mutex::default(), nominations: Mutex::default() }))
     }
 
     fn wrap_tcp_listener(&self, listener: TcpListener) -> io::Result<Arc<dyn AsyncTcpListener>> {
@@ -169,12 +174,43 @@ impl Runtime for HoldingRuntime {
 struct HoldingSocket {
     inner: Arc<dyn AsyncUdpSocket>,
     gate: Gate,
-    held: Mutex<VecDeque<(RecvMeta, Vec<u8>)>>,
+    held: Mutex<VecDeque<Datagram>>,
+    /// What nominates a pair, and of that what is to be handed over again next.
+    nominations: Mutex<(Nominations, VecDeque<Datagram>)>,
 }
 
+type Datagram = (RecvMeta, Vec<u8>);
+
 impl HoldingSocket {
-    fn held(&self) -> MutexGuard<'_, VecDeque<(RecvMeta, Vec<u8>)>> {
+    fn held(&self) -> MutexGuard<'_, VecDeque<Datagram>> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn nominations(&self) -> MutexGuard<'_, (Nominations, VecDeque<Datagram>)> {
+        self.nominations.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What was kept back and may be handed over now.
+    fn kept_back(&self, open: bool) -> Option<Datagram> {
+        if open && let Some(datagram) = self.held().pop_front() {
+            return Some(datagram);
+        }
+        self.nominations().1.pop_front()
+    }
+
+    /// Looks through what was received for nominations, and for what makes them due.
+    fn watch(&self, n: usize, bufs: &[IoSliceMut<'_>], meta: &[RecvMeta]) {
+        for (buf, meta) in bufs.iter().zip(meta).take(n) {
+            let received = &buf[..meta.len.min(buf.len())];
+            for datagram in received.chunks(meta.stride.max(1)) {
+                let (nominations, due) = &mut *self.nominations();
+                if let Some(again) = nominations.received(meta.addr, datagram) {
+                    let mut from = *meta;
+                    (from.len, from.stride) = (again.len(), again.len());
+                    due.push_back((from, again));
+                }
+            }
+        }
     }
 
     /// Takes DTLS out of the first `n` datagrams received; gives how many are left, at the front.
@@ -212,6 +248,9 @@ impl AsyncUdpSocket for HoldingSocket {
     }
 
     fn poll_send(&self, cx: &mut Context<'_>, transmit: &Transmit<'_>) -> Poll<io::Result<usize>> {
+        for datagram in transmit.contents.chunks(transmit.segment_size.unwrap_or(usize::MAX).max(1)) {
+            self.nominations().0.sent(datagram);
+        }
         self.inner.poll_send(cx, transmit)
     }
 
@@ -223,7 +262,7 @@ impl AsyncUdpSocket for HoldingSocket {
     ) -> Poll<io::Result<usize>> {
         loop {
             let open = self.gate.is_open(cx);
-            if open && let Some((from, datagram)) = self.held().pop_front() {
+            if let Some((from, datagram)) = self.kept_back(open) {
                 if let (Some(buf), Some(meta)) = (bufs.first_mut(), meta.first_mut())
                     && buf.len() >= datagram.len()
                 {
@@ -233,7 +272,11 @@ impl AsyncUdpSocket for HoldingSocket {
                 }
                 continue;
             }
-            return match self.inner.poll_recv(cx, bufs, meta) {
+            let received = self.inner.poll_recv(cx, bufs, meta);
+            if let Poll::Ready(Ok(n)) = received {
+                self.watch(n, bufs, meta);
+            }
+            return match received {
                 Poll::Ready(Ok(n)) if !open => match self.hold_dtls(n, bufs, meta) {
                     0 => continue,
                     kept => Poll::Ready(Ok(kept)),
@@ -256,6 +299,8 @@ impl AsyncUdpSocket for HoldingSocket {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use rtc::ice::attributes::use_candidate::UseCandidateAttr;
+    use rtc::stun::message::{BINDING_REQUEST, BINDING_SUCCESS, Message, MessageType, Setter, TransactionId};
 
     const HELLO: &[u8] = &[22, 254, 253, 0];
     const STUN: &[u8] = &[0, 1, 0, 0];
@@ -264,6 +309,17 @@ mod tests {
         let (relays, _) =
             Relays::new(&[], Default::default(), false, tokio::sync::mpsc::unbounded_channel().0).unwrap();
         HoldingRuntime::new(gate.clone(), relays)
+    }
+
+    /// Of one transaction, nominating or not.
+    fn stun(kind: MessageType, nominates: bool) -> Vec<u8> {
+        let mut parts: Vec<Box<dyn Setter>> = vec![Box::new(kind), Box::new(TransactionId([7; 12]))];
+        if nominates {
+            parts.push(Box::new(UseCandidateAttr::new()));
+        }
+        let mut message = Message::new();
+        message.build(&parts).unwrap();
+        message.raw
     }
 
     async fn sockets() -> (Arc<dyn AsyncUdpSocket>, Gate, tokio::net::UdpSocket) {
@@ -299,6 +355,28 @@ mod tests {
         let sleep = runtime(&gate).sleep(Duration::from_secs(3600));
         gate.open();
         sleep.await;
+    }
+
+    #[tokio::test]
+    async fn an_unanswered_nomination_comes_again_behind_the_answer_to_our_check() {
+        let (socket, _gate, far) = sockets().await;
+        far.send(&stun(BINDING_REQUEST, true)).await.unwrap();
+        far.send(&stun(BINDING_SUCCESS, false)).await.unwrap();
+        let nomination = receive(&socket).await;
+        assert_eq!(receive(&socket).await, stun(BINDING_SUCCESS, false));
+        assert_eq!(receive(&socket).await, nomination);
+    }
+
+    #[tokio::test]
+    async fn a_nomination_that_we_answered_comes_once() {
+        let (socket, _gate, far) = sockets().await;
+        far.send(&stun(BINDING_REQUEST, true)).await.unwrap();
+        receive(&socket).await;
+        socket.send_to(&stun(BINDING_SUCCESS, false), far.local_addr().unwrap()).await.unwrap();
+        far.send(&stun(BINDING_SUCCESS, false)).await.unwrap();
+        far.send(STUN).await.unwrap();
+        assert_eq!(receive(&socket).await, stun(BINDING_SUCCESS, false));
+        assert_eq!(receive(&socket).await, STUN);
     }
 
     #[tokio::test]

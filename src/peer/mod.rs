@@ -16,6 +16,7 @@ mod event;
 mod handler;
 pub mod media;
 mod network;
+mod nomination;
 mod relay;
 mod rtcp;
 mod sdp;
