@@ -249,6 +249,7 @@ async fn a_whole_call_through_tls_is_heard_at_both_ends() {
     center.shutdown().await;
     assert_eq!(summary.outcome, Outcome::Completed, "{summary}");
     assert_eq!(summary.received.lost, 0, "{summary}");
+    assert_eq!(summary.ice.relay_protocol.as_deref(), Some("tls"));
     assert!(summary.to_string().contains(&format!("{} over TLS", turn.tls())), "{summary}");
     for (who, found) in [
         ("the customer", correlations(&AGENT, &heard)),

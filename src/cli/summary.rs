@@ -91,6 +91,12 @@ pub struct IceSummary {
     pub local: Option<String>,
     /// The far side.
     pub remote: Option<String>,
+    /// What carries the media to the relay of this side: `udp`, `tcp` or `tls` (W3C `relayProtocol`).
+    pub relay_protocol: Option<String>,
+    /// The relay of this side, as it was configured (W3C `url`).
+    pub relay_url: Option<String>,
+    /// Datagrams that were given up since the stream to the relay was slower than the media.
+    pub relay_dropped: u64,
 }
 
 impl CallSummary {
@@ -137,6 +143,9 @@ impl CallSummary {
             ice: IceSummary {
                 local: stats.peer.local_candidate.as_ref().map(ToString::to_string),
                 remote: stats.peer.remote_candidate.as_ref().map(ToString::to_string),
+                relay_protocol: stats.peer.local_candidate.as_ref().and_then(|c| c.relay_protocol.clone()),
+                relay_url: stats.peer.local_candidate.as_ref().and_then(|c| c.url.clone()),
+                relay_dropped: stats.peer.relay_dropped,
             },
             recording: report.recording.clone(),
             recording_both: report.recording_both.clone(),

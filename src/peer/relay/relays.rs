@@ -142,7 +142,7 @@ impl Relays {
             return wrap(socket);
         }
         let plain = Arc::new(socket.try_clone()?);
-        RelaySocket::new(Arc::clone(self), wrap(socket)?, plain)
+        RelaySocket::shared(Arc::clone(self), wrap(socket)?, plain)
     }
 
     /// The addresses by which the crate knows a server, from its text; `None` for what is no server of these.

@@ -25,7 +25,7 @@ pub(super) struct RelaySocket {
 }
 
 impl RelaySocket {
-    pub fn new(
+    pub fn shared(
         relays: Arc<Relays>,
         inner: Arc<dyn AsyncUdpSocket>,
         plain: Arc<UdpSocket>,
