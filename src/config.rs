@@ -21,6 +21,7 @@ use directories::ProjectDirs;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::path::{Path, PathBuf};
 use url::Url;
@@ -243,6 +244,16 @@ pub fn usual_file() -> Option<PathBuf> {
 /// `~/.local/state/chatphone`, or what stands for it on this system.
 fn state_dir() -> Option<PathBuf> {
     dirs().map(|d| d.state_dir().unwrap_or(d.data_local_dir()).to_owned())
+}
+
+/// Where the calls of a client leave their mark while they run. The client's id is not to be read from the name. `None`: a
+/// client that is known by cookies, which end with the process, or no home folder.
+pub fn last_call_file(client: &ClientConfig) -> Option<PathBuf> {
+    let Identity::ClientId(id) = &client.identity else { return None };
+    let mut hasher = DefaultHasher::new();
+    let place = client.url().ok()?;
+    (place.as_str(), &client.tenant, &client.app_id, id).hash(&mut hasher);
+    Some(state_dir()?.join(format!("call-{:016x}.json", hasher.finish())))
 }
 
 #[cfg(test)]

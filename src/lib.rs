@@ -11,6 +11,7 @@
 //! | [`chat`], [`call`] | state machines without I/O, and the drivers that own their timers, requests and tasks |
 //! | [`peer`] | one WebRTC audio peer and the clock of its sound: no signaling |
 //! | [`api`] | the Messaging API: wire types, client, errors |
+//! | [`network`] | what happens to this machine's network, and its sleep |
 //! | `chatphone_media` | sources, sinks, codecs, jitter buffer: no HTTP, no signaling, no WebRTC |
 //!
 //! [`simulator`] is a contact center on this machine. It shares [`api`]'s wire types, [`peer`] and the media with the
@@ -47,6 +48,7 @@ pub mod call;
 pub mod chat;
 pub mod cli;
 pub mod config;
+pub mod network;
 pub mod peer;
 pub mod phone;
 pub mod simulator;

@@ -49,6 +49,12 @@ impl Client {
         self.http.host()
     }
 
+    /// The next requests go over new connections; those there are may be dead without telling, as after a change of
+    /// network. Cookies are kept. Requests in flight go on until they are dropped.
+    pub fn reconnect(&self) {
+        self.http.renew();
+    }
+
     /// Check Availability: whether the contact center is open. Says nothing about logged-in agents.
     pub async fn availability(&self) -> Result<Availability, ApiError> {
         self.http.get(Operation::CheckAvailability, &["availability"]).await

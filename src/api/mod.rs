@@ -17,6 +17,7 @@ pub mod filename;
 mod ice;
 pub mod lenient;
 mod markup;
+mod pool;
 pub mod signaling;
 mod tagged;
 mod transfer;

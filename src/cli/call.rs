@@ -10,7 +10,7 @@ use super::sound::{NetworkArgs, SoundArgs};
 use super::time::duration;
 use crate::api::Client;
 use crate::call::{CallConfig, Outcome};
-use crate::config::Connection;
+use crate::config::{self, Connection};
 use crate::phone::EndChat;
 use chatphone_media::audio::dtmf::Dial;
 use clap::Args;
@@ -69,6 +69,7 @@ pub struct CallArgs {
 /// Wrong settings; what goes wrong in the call itself is in the report.
 pub async fn run(args: CallArgs) -> anyhow::Result<ExitCode> {
     let Connection { client, request, url } = args.connection.resolve()?;
+    let last_call = config::last_call_file(&client);
     let network = args.network.network(&url);
     let plan = CallPlan {
         client: Client::new(client)?,
@@ -82,6 +83,7 @@ pub async fn run(args: CallArgs) -> anyhow::Result<ExitCode> {
         wait: args.wait,
         limits: CallConfig { no_offer: args.answer_within, ..args.restore.limits() },
         end_chat: if args.keep_chat { EndChat::Never } else { EndChat::IfNew },
+        last_call,
     };
     let mut progress = if args.json { Progress::json() } else { Progress::text() };
     let summary = place_call(plan, Interrupts::take().first(), |event, state| progress.show(event, state)).await;

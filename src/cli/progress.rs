@@ -76,6 +76,10 @@ fn as_text(event: &PhoneEvent, state: &PhoneState) -> Option<(&'static str, Stri
         ),
         PhoneEvent::Sound(notice) => ("sound", notice.to_string()),
         PhoneEvent::Digit(digit) => ("call", format!("the agent pressed {digit}")),
+        PhoneEvent::Network(event) => ("net", event.to_string()),
+        PhoneEvent::CallWasCut { name, .. } => {
+            ("call", format!("a call with {name} was cut when an earlier run ended"))
+        }
         PhoneEvent::CallReport(_) | PhoneEvent::Signaling { .. } => return None,
     })
 }
@@ -165,6 +169,10 @@ fn as_json(event: &PhoneEvent, state: &PhoneState) -> Option<Value> {
             json!({"event": "sound", "notice": notice, "message": notice.to_string()})
         }
         PhoneEvent::Digit(digit) => json!({"event": "dtmf_received", "digit": digit.to_string()}),
+        PhoneEvent::Network(event) => json!({"event": "network_changed", "what": event.name()}),
+        PhoneEvent::CallWasCut { party_id, name } => {
+            json!({"event": "call_was_cut", "party_id": party_id, "name": name})
+        }
         PhoneEvent::CallReport(_) => return None,
     })
 }

@@ -27,7 +27,7 @@ use crate::cli::connection::ConnectionArgs;
 use crate::cli::interrupt::Interrupts;
 use crate::cli::restore::RestoreArgs;
 use crate::cli::sound::{NetworkArgs, SoundArgs};
-use crate::config::Connection;
+use crate::config::{self, Connection};
 use crate::peer::media::MediaClock;
 use crate::phone::{EndChat, Phone, PhoneConfig};
 use anyhow::Context;
@@ -66,6 +66,10 @@ pub struct ChatArgs {
     #[arg(long)]
     keep_chat: bool,
 
+    /// When an earlier run was killed in a call, ask for it again without being told to
+    #[arg(long)]
+    call_again: bool,
+
     /// Take incoming calls without asking
     #[arg(long)]
     auto_answer: bool,
@@ -87,6 +91,7 @@ pub struct ChatArgs {
 pub async fn run(args: ChatArgs) -> anyhow::Result<ExitCode> {
     let stop = Interrupts::take();
     let Connection { client, request, url } = args.connection.resolve()?;
+    let last_call = config::last_call_file(&client);
     let network = args.network.network(&url);
     let client = Client::new(client)?;
     let sound = args.sound.spec();
@@ -100,6 +105,7 @@ pub async fn run(args: ChatArgs) -> anyhow::Result<ExitCode> {
         linger: args.linger,
         idle_exit: args.idle_exit,
         auto_answer: args.auto_answer,
+        call_again: args.call_again,
         json: args.json,
         layout: Layout { color: shown && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty()), breaks: shown },
     };
@@ -118,6 +124,8 @@ pub async fn run(args: ChatArgs) -> anyhow::Result<ExitCode> {
         request,
         session: SessionConfig::default(),
         end_chat: if args.keep_chat { EndChat::Never } else { EndChat::IfNew },
+        watch_network: true,
+        last_call,
     });
     let went = Conversation::start(phone, events, manners).run(stop).await;
     task.await.context("internal error")?;

@@ -335,7 +335,11 @@ pub fn is_fine(reason: &EndReason) -> bool {
         EndReason::ByServer | EndReason::Inactivity { .. } => true,
         EndReason::ByClient { confirmed } => *confirmed,
         EndReason::Shutdown { flushed } => *flushed,
-        EndReason::ServerFailed | EndReason::Gone | EndReason::NotOpened { .. } | EndReason::Refused { .. } => false,
+        EndReason::ServerFailed
+        | EndReason::Gone
+        | EndReason::InUse
+        | EndReason::NotOpened { .. }
+        | EndReason::Refused { .. } => false,
     }
 }
 
