@@ -24,7 +24,6 @@ async fn peer() -> (AudioPeer, tokio::sync::mpsc::UnboundedReceiver<PeerEvent>) 
         relays: Default::default(),
         network: LocalNetwork::only([127, 0, 0, 1].into()),
         relay_only: false,
-        relays: Default::default(),
         codecs: vec![CodecKind::Opus],
     };
     AudioPeer::new(config).await.unwrap()

@@ -39,12 +39,12 @@ pub(super) async fn run(
         resumed: None,
         opens_until: None,
         chat_over: false,
+        agent: None,
         network: config.watch_network.then(|| NetworkWatch::towards(config.client.host())),
         cut_call: last_call.as_ref().and_then(LastCall::cut),
         last_call,
         touch_at: None,
         call_party: None,
-        agent: None,
         told: Vec::new(),
     };
     actor.run().await;
@@ -64,6 +64,8 @@ struct Actor {
     /// When the opening of a chat is given up that is to be closed once it is open.
     opens_until: Option<Instant>,
     chat_over: bool,
+    /// The agent that the call knows of.
+    agent: Option<String>,
     network: Option<NetworkWatch>,
     /// Where the mark of a running call is left.
     last_call: Option<LastCall>,
@@ -73,8 +75,6 @@ struct Actor {
     cut_call: Option<CutCall>,
     /// The other side of the call.
     call_party: Option<String>,
-    /// The agent that the call knows of.
-    agent: Option<String>,
     /// Told once the state is published, so that who hears an event finds the state that goes with it.
     told: Vec<PhoneEvent>,
 }
@@ -217,12 +217,12 @@ impl Actor {
             ChatEvent::Ended { .. } => self.chat_is_over(),
             _ => {}
         }
-        let restored = matches!(event, ChatEvent::Restored { .. });
         let agent = self.chat.session().parties().agent().map(|p| p.id.clone());
         if self.agent != agent {
             self.agent.clone_from(&agent);
             self.call.handle(Input::CurrentAgent(agent));
         }
+        let restored = matches!(event, ChatEvent::Restored { .. });
         self.tell(PhoneEvent::Chat(event));
         if restored {
             self.tell_of_cut_call();
