@@ -3,7 +3,7 @@
 CARGO ?= cargo
 DEMO_OUT ?= demo-out
 
-.PHONY: demo test lint deps build help bench-setup bench-sound bench-echo bench-latency bench-browser bench-chaos
+.PHONY: demo test lint deps build help bench-setup bench-sound bench-echo bench-latency bench-browser bench-chaos bench-turn bench-reliability
 
 help: ## What can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -48,5 +48,14 @@ bench-browser: ## Sound and setup time beside headless Chromium's, in real time:
 	@scripts/install-deps test
 	@scripts/bench-browser
 
+bench-turn: ## Relays (coturn) over UDP, TCP and TLS, and dead servers: setup times, loss in the stream: about 3 minutes
+	@scripts/install-deps test
+	@$(CARGO) test --quiet --test turn_figures -- --ignored --nocapture --test-threads=1
+
 bench-chaos: deps ## 500 short calls in which anything may go wrong: outcomes, leaks, memory
 	@CHATPHONE_CHAOS_CALLS=$${CHATPHONE_CHAOS_CALLS:-500} $(CARGO) test --quiet --test chaos -- --nocapture
+
+bench-reliability: ## The survival ladder: a call, a fault, the time until it is back (root, Linux; half an hour)
+	@scripts/install-deps test
+	@$(CARGO) build --release --quiet
+	@python3 scripts/bench_reliability.py

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The survival ladder: a call in progress, one fault after another, and how long until the customer has everything back.
 
-usage: bench_reliability.py [--runs N] [ROW…]
+usage: bench_reliability.py [--runs N] [ROW…]     without ROWs, the table also goes into docs/reliability.md
 
 Client and center are processes of their own in network namespaces with a router between (root, Linux). Prints the rows of
 docs/reliability.md: median and worst, and the share of the processors that the host took away meanwhile (steal).
@@ -18,7 +18,7 @@ import time
 
 from bench_setup import steal
 from reliability import faults, net
-from reliability.programs import BINARY, Center, Client, Devices, Door, Failed, Turn
+from reliability.programs import BINARY, Center, Client, Devices, Door, Failed, ROOT, Turn
 from webdriver import Browser
 
 
@@ -68,22 +68,30 @@ class World:
         self.stack.close()
 
 
+# The beginning of a row names it; then the fault, what it needs beside a call, and what the customer sees and hears.
 ROWS = {
-    "poll cut": (faults.poll_cut, {}),
-    "server away for 8 s, session kept": (faults.server_restart, {}),
-    "10 s of total loss": (faults.loss, {}),
-    "address change": (faults.address_change, {}),
-    "TURN servers gone, one comes back": (faults.turn_gone, {"turn": True}),
-    "agent's browser reloaded": (faults.agent_reloaded, {"browser": True}),
-    "speaker unplugged for 3 s": (faults.unplugged, {"devices": True}),
-    "stopped for 30 s": (faults.suspended, {}),
-    "kill -9, started again": (faults.killed, {}),
+    "poll cut": (faults.poll_cut, {}, "nothing: sound goes on, the next event comes"),
+    "server away for 8 s, session kept": (faults.server_restart, {}, "“reconnecting”; sound goes on; what was typed goes out"),
+    "10 s of total loss": (faults.loss, {}, "“interrupted” after 1 s of silence; then the same call"),
+    "address change": (faults.address_change, {}, "“the network changed”; the call is asked for again by itself"),
+    "TURN servers gone, one comes back": (faults.turn_gone, {"turn": True}, "“interrupted”; asked for again by the other server"),
+    "agent's browser reloaded": (faults.agent_reloaded, {"browser": True}, "“interrupted”; asked for again, the agent's page answers"),
+    "speaker unplugged for 3 s": (faults.unplugged, {"devices": True}, "“the speaker is gone”, then “back”"),
+    "stopped for 30 s": (faults.suspended, {}, "“interrupted”, and the call is back"),
+    "kill -9, started again": (faults.killed, {}, "the chat as it was; asked for again by itself with `--call-again`, else offered"),
+}
+
+BACK = {
+    "event": "the next event of the chat",
+    "audio": "sound",
+    "chat": "the chat, taken up again",
+    "asked": "REQUEST_CALL sent",
 }
 
 
 def measure(name, runs):
     """Every figure of a row, one a run. A new call for each: what one fault leaves behind is not the next one's."""
-    fault, needs = ROWS[name]
+    fault, needs, _ = ROWS[name]
     figures, failures = {}, 0
     for _ in range(runs):
         with tempfile.TemporaryDirectory() as folder:
@@ -103,6 +111,14 @@ def measure(name, runs):
     return figures, failures
 
 
+def write(rows):
+    """Puts the table into docs/reliability.md, in place of the one before."""
+    path = ROOT / "docs/reliability.md"
+    before, _, rest = path.read_text().partition("| fault |")
+    after = rest[rest.index("\n\n"):]
+    path.write_text(before + "\n".join(rows) + after)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=10)
@@ -111,18 +127,27 @@ def main():
     if os.geteuid() != 0 or not os.path.exists(BINARY):
         sys.exit("this needs root (network namespaces) and target/release/chatphone")
     chosen = [name for name in ROWS if not args.rows or any(name.startswith(row) for row in args.rows)]
-    print("| fault | what is back | median | worst | of | steal |\n|---|---|---|---|---|---|")
-    failed = 0
+    rows, failed = [], 0
+
+    def say(line):
+        rows.append(line)
+        print(line, flush=True)
+
+    say("| fault | what is back | median | worst | runs | what the customer sees | steal |")
+    say("|---|---|---|---|---|---|---|")
     for name in chosen:
         stolen, ticks = steal()
         figures, failures = measure(name, args.runs)
         failed += failures
         stolen, ticks = steal()[0] - stolen, steal()[1] - ticks
+        share, seen = 100 * stolen / max(ticks, 1), ROWS[name][2]
         for what, values in figures.items():
-            print(f"| {name} | {what} | {statistics.median(values):.0f} ms | {max(values):.0f} ms | {len(values)} | "
-                  f"{100 * stolen / max(ticks, 1):.1f} % |", flush=True)
+            say(f"| {name} | {BACK[what]} | {statistics.median(values):.0f} ms | {max(values):.0f} ms | {len(values)} | {seen} | "
+                f"{share:.0f} % |")
         if failures:
-            print(f"| {name} | **nothing, in {failures} of {args.runs} runs** | | | | |", flush=True)
+            say(f"| {name} | **nothing, in {failures} of {args.runs} runs** | | | | | {share:.0f} % |")
+    if not args.rows:
+        write(rows)
     sys.exit(1 if failed else 0)
 
 

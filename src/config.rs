@@ -21,6 +21,7 @@ use directories::ProjectDirs;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::path::{Path, PathBuf};
 use url::Url;
@@ -55,6 +56,8 @@ pub struct Settings {
     pub parameters: BTreeMap<String, String>,
     /// Certificates (PEM) to trust beside those of the system.
     pub ca_file: Option<PathBuf>,
+    /// The HTTP proxy for the contact center and for TURN over TCP and TLS.
+    pub proxy: Option<String>,
     /// Allow plain http to other machines.
     pub insecure_http: Option<bool>,
 }
@@ -155,6 +158,7 @@ impl Settings {
             from: text("FROM")?,
             parameters: BTreeMap::new(),
             ca_file: variable(&format!("{PREFIX}CA_FILE")).filter(|p| !p.is_empty()).map(PathBuf::from),
+            proxy: text("PROXY")?,
             insecure_http: flag("INSECURE_HTTP")?,
         })
     }
@@ -179,6 +183,7 @@ impl Settings {
             from: self.from.or(below.from),
             parameters,
             ca_file: self.ca_file.or(below.ca_file),
+            proxy: self.proxy.or(below.proxy),
             insecure_http: self.insecure_http.or(below.insecure_http),
         }
     }
@@ -195,6 +200,8 @@ impl Settings {
         let mut client = ClientConfig::new(url, app_id, identity);
         client.tenant = self.tenant;
         client.ca_file = self.ca_file;
+        let proxy = self.proxy.map(|p| p.parse()).transpose();
+        client.proxy = proxy.map_err(|what: String| ApiError::BadConfig(format!("proxy: {what}")))?;
         client.insecure_http = self.insecure_http == Some(true);
         let url = client.url()?;
 
@@ -243,6 +250,16 @@ pub fn usual_file() -> Option<PathBuf> {
 /// `~/.local/state/chatphone`, or what stands for it on this system.
 fn state_dir() -> Option<PathBuf> {
     dirs().map(|d| d.state_dir().unwrap_or(d.data_local_dir()).to_owned())
+}
+
+/// Where the calls of a client leave their mark while they run. The client's id is not to be read from the name. `None`: a
+/// client that is known by cookies, which end with the process, or no home folder.
+pub fn last_call_file(client: &ClientConfig) -> Option<PathBuf> {
+    let Identity::ClientId(id) = &client.identity else { return None };
+    let mut hasher = DefaultHasher::new();
+    let place = client.url().ok()?;
+    (place.as_str(), &client.tenant, &client.app_id, id).hash(&mut hasher);
+    Some(state_dir()?.join(format!("call-{:016x}.json", hasher.finish())))
 }
 
 #[cfg(test)]

@@ -9,9 +9,11 @@
 //! | [`cli`] | the command line: one file a command, each a thin skin |
 //! | [`evidence`] | the record of a call and its views; beside the command line, which tells it of events |
 //! | [`phone`] | the facade: commands in, events out; one task owns a chat and its calls |
+//! | [`check`] | the test before a call: probes of network, contact center, devices, and what they found in words |
 //! | [`chat`], [`call`] | state machines without I/O, and the drivers that own their timers, requests and tasks |
 //! | [`peer`] | one WebRTC audio peer and the clock of its sound: no signaling |
 //! | [`api`] | the Messaging API: wire types, client, errors |
+//! | [`network`] | what happens to this machine's network, and its sleep |
 //! | `chatphone_media` | sources, sinks, codecs, jitter buffer: no HTTP, no signaling, no WebRTC |
 //!
 //! [`simulator`] is a contact center on this machine. It shares [`api`]'s wire types, [`peer`] and the media with the
@@ -46,9 +48,11 @@
 pub mod api;
 pub mod call;
 pub mod chat;
+pub mod check;
 pub mod cli;
 pub mod config;
 pub mod evidence;
+pub mod network;
 pub mod peer;
 pub mod phone;
 pub mod simulator;

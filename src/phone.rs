@@ -4,6 +4,7 @@
 //! owner of the chat session and of the call; a front end never waits for it, and it never waits for a front end.
 
 mod actor;
+mod last_call;
 mod state;
 
 pub use state::PhoneState;
@@ -14,6 +15,7 @@ use crate::api::types::ChatRequest;
 use crate::api::{ApiError, Client, ClientEvent};
 use crate::call::{CallEvent, CallReport, CallSetup, CallStats};
 use crate::chat::{ChatEvent, SessionConfig};
+use crate::network::NetworkEvent;
 use crate::peer::media::SoundNotice;
 use chatphone_media::audio::dtmf::{Dial, Digit};
 use std::path::{Path, PathBuf};
@@ -33,6 +35,11 @@ pub struct PhoneConfig {
     pub call: CallSetup,
     /// Whether [`Phone::shut_down`] ends the chat.
     pub end_chat: EndChat,
+    /// Whether to watch the machine's network and its sleep, and begin anew when they change.
+    pub watch_network: bool,
+    /// Where to leave a mark while a call runs, for a later run of the same client: see [`PhoneEvent::CallWasCut`].
+    /// `None`: nowhere.
+    pub last_call: Option<PathBuf>,
 }
 
 /// What becomes of the chat when the phone is shut down.
@@ -67,6 +74,16 @@ pub enum PhoneEvent {
     Sound(SoundNotice),
     /// The agent pressed a key of the telephone.
     Digit(Digit),
+    /// The machine's network changed, or it woke up: what hangs on it is being connected anew.
+    Network(NetworkEvent),
+    /// A chat was taken up again in which an earlier process had a call when it was killed. The call is not asked for by
+    /// itself.
+    CallWasCut {
+        /// Whom to ask for it: the same agent, or the one who is there now.
+        party_id: String,
+        /// The name to show.
+        name: String,
+    },
     /// A call is over and everything about it is known.
     CallReport(Box<CallReport>),
 }

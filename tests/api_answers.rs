@@ -7,6 +7,7 @@ mod api_support;
 use api_support::*;
 use chatphone::api::Client;
 use chatphone::api::error::{ApiError, ErrorCode, NotJson, Operation};
+use chatphone::chat::Cause;
 use serde_json::json;
 use std::time::Duration;
 
@@ -194,4 +195,56 @@ async fn a_poll_may_be_held_longer_than_other_answers() {
     let client = Client::new(config).unwrap();
     assert_eq!(client.poll_events("c").await.unwrap().len(), 1);
     assert!(matches!(client.history("c").await, Err(ApiError::Timeout { .. })));
+}
+
+#[tokio::test]
+async fn a_server_that_cannot_now_says_when() {
+    let busy = |_| {
+        let mut answer = error(503, 5001, "restarting");
+        answer.headers_mut().insert("retry-after", "7".parse().unwrap());
+        answer
+    };
+    let e = Server::start(busy).await.client().poll_events("c").await.unwrap_err();
+    let ApiError::Status { retry_after, .. } = &e else { panic!("{e}") };
+    assert_eq!(*retry_after, Some(Duration::from_secs(7)));
+    assert_eq!(Cause::of(&e), Some(Cause::Refused { retry_after: *retry_after }));
+}
+
+#[tokio::test]
+async fn a_sign_in_page_is_told_from_the_server_and_from_a_fault() {
+    let page = |status| response(status, "text/html", "<html>Welcome to our Wi-Fi</html>");
+    let moved = |_| {
+        let mut answer = response(302, "text/html", "");
+        answer.headers_mut().insert("location", "http://portal.example/login?secret=1".parse().unwrap());
+        answer
+    };
+    for (server, words) in [
+        (Server::start(move |_| page(200)).await, "a sign-in page between"),
+        (Server::start(move |_| page(511)).await, "sign in to this network"),
+        (Server::start(moved).await, "moved to http://portal.example/login\"; a sign-in page"),
+    ] {
+        let e = server.client().poll_events("c").await.unwrap_err();
+        assert_eq!(Cause::of(&e), Some(Cause::Elsewhere), "{e}");
+        assert!(e.to_string().contains(words) && !e.to_string().contains("secret"), "{e}");
+    }
+    let e = Server::start(move |_| page(503)).await.client().poll_events("c").await.unwrap_err();
+    assert_eq!(Cause::of(&e), Some(Cause::Refused { retry_after: None }), "a proxy before a server that is down: {e}");
+}
+
+#[tokio::test]
+async fn half_an_answer_is_a_broken_connection() {
+    let gzip = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-encoding: gzip\r\ncontent-length: 10\r\n\r\n\x1f\x8b\x08\0\0\0\0\0\0\x03";
+    let text = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 500\r\n\r\n{\"events\": [";
+    let json = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 12\r\n\r\n{\"events\": [";
+    for answer in [&gzip[..], text, json] {
+        let e = client(&raw(answer).await).poll_events("c").await.unwrap_err();
+        assert_eq!(Cause::of(&e), Some(Cause::Broken), "{e}");
+    }
+}
+
+#[tokio::test]
+async fn nobody_there_is_told_from_a_broken_connection() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let e = client(&format!("http://{free}")).poll_events("c").await.unwrap_err();
+    assert_eq!(Cause::of(&e), Some(Cause::Unreachable), "{e}");
 }

@@ -134,7 +134,7 @@ async fn a_poll_is_never_the_same_request_twice() {
         client.poll_events("c").await.unwrap();
     }
     let seen = server.seen();
-    assert!(seen.iter().all(|s| s.header("cache-control") == Some("no-cache")));
+    assert!(seen.iter().all(|s| s.header("cache-control") == Some("no-cache, no-store")));
     let nonces: std::collections::HashSet<_> = seen.iter().map(|s| s.query("nonce").unwrap()).collect();
     assert_eq!(nonces.len(), 50);
 }

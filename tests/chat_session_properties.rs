@@ -6,7 +6,7 @@ use chatphone::api::event::{ClientMessage, ClientTyping};
 use chatphone::api::signaling::{IceCandidate, Signal};
 use chatphone::api::types::{Chat, ChatRequest};
 use chatphone::api::{ClientEvent, ServerEvent};
-use chatphone::chat::{Action, ChatEvent, Command, Failure, Lane, SendError, Session, SessionConfig};
+use chatphone::chat::{Action, Cause, ChatEvent, Command, Failure, Lane, SendError, Session, SessionConfig};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::collections::HashMap;
@@ -30,6 +30,8 @@ enum Step {
     Poll(Answer),
     /// A send in flight comes back.
     Sent(Lane, Answer),
+    /// The network changed.
+    Reconnect,
     /// Time passes, in ms.
     Pass(u16),
 }
@@ -63,6 +65,7 @@ fn step() -> impl Strategy<Value = Step> {
         4 => answer().prop_map(Step::Poll),
         3 => answer().prop_map(|a| Step::Sent(Lane::Signaling, a)),
         3 => answer().prop_map(|a| Step::Sent(Lane::Conversation, a)),
+        1 => Just(Step::Reconnect),
         2 => (0..3000_u16).prop_map(Step::Pass),
     ]
 }
@@ -125,7 +128,7 @@ fn is_typing(words: &str) -> bool {
 }
 
 fn transient(message: &str) -> Failure {
-    Failure::Transient { message: message.into() }
+    Failure::Transient { cause: Cause::Broken, message: message.into() }
 }
 
 impl World {
@@ -181,6 +184,17 @@ impl World {
                     }
                     let before = self.lane(lane).in_flight.replace(events);
                     assert!(before.is_none(), "two sends of a lane in flight");
+                }
+                Action::GiveUp => {
+                    // Of a send nobody knows whether it arrived: here none did.
+                    self.poll_in_flight = false;
+                    self.lanes.values_mut().for_each(|lane| lane.in_flight = None);
+                }
+                // Comes while the poll is held, with what went out before.
+                Action::History { .. } => {
+                    let past = self.emitted[..self.delivered].iter().filter(|v| v["event"] != "chat_session_signaling");
+                    let past = past.map(|v| serde_json::from_value(v.clone()).unwrap()).collect();
+                    self.session.handle_history(Ok(past), self.now);
                 }
                 Action::Event(event) => self.see(event),
                 other => panic!("{other:?}"),
@@ -292,6 +306,7 @@ impl World {
             }
             Step::Poll(answer) => self.poll_comes_back(answer),
             Step::Sent(lane, answer) => self.send_comes_back(lane, answer),
+            Step::Reconnect => self.session.command(Command::Reconnect, self.now),
             Step::Pass(ms) => {
                 self.now += Duration::from_millis(ms.into());
                 self.session.handle_timeout(self.now);

@@ -225,6 +225,25 @@ async fn the_systems_proxy_is_used_but_not_for_this_machine() {
 }
 
 #[tokio::test]
+async fn a_named_proxy_is_used_instead_of_the_systems() {
+    let (named, systems, home) = (open().await, open().await, Home::new());
+    let args = ["availability", "--url", "http://no-such-center.invalid", "--app-id", "a", "--insecure-http"];
+    let mut command = home.command(&args);
+    command.env("CHATPHONE_PROXY", named.url()).env("http_proxy", systems.url());
+    command.env_remove("NO_PROXY").env_remove("no_proxy");
+    command.output().await.unwrap().assert().code(0);
+    assert_eq!((named.seen().len(), systems.seen().len()), (1, 0));
+}
+
+#[tokio::test]
+async fn a_proxy_of_another_kind_is_refused_without_its_password() {
+    let args =
+        ["availability", "--url", "https://cc.example", "--app-id", "a", "--proxy", "socks5://u:hush@p.example:1080"];
+    let text = sentence(&Home::new().run(&args).await.code(2));
+    assert!(text.contains("socks5") && !text.contains("hush"), "{text}");
+}
+
+#[tokio::test]
 async fn what_is_missing_is_said_and_exits_with_2() {
     let text = sentence(&Home::new().run(&["availability"]).await.code(2));
     assert!(text.contains("--url") && text.contains("CHATPHONE_URL"), "{text}");

@@ -158,6 +158,8 @@ async fn keys_go_both_ways_in_a_narrow_band_call() {
         request: Default::default(),
         session: SessionConfig::default(),
         end_chat: EndChat::Always,
+        watch_network: false,
+        last_call: None,
     });
     let (mut here, mut there, mut asked) = (String::new(), String::new(), false);
     let keys = async {

@@ -15,6 +15,7 @@ type Events = UnboundedReceiver<PeerEvent>;
 fn config(codecs: &[CodecKind]) -> PeerConfig {
     PeerConfig {
         ice_servers: vec![],
+        relays: Default::default(),
         network: LocalNetwork::only([127, 0, 0, 1].into()),
         relay_only: false,
         codecs: codecs.to_vec(),

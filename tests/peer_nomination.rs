@@ -21,6 +21,7 @@ use tokio::time::timeout;
 async fn peer() -> (AudioPeer, tokio::sync::mpsc::UnboundedReceiver<PeerEvent>) {
     let config = PeerConfig {
         ice_servers: vec![],
+        relays: Default::default(),
         network: LocalNetwork::only([127, 0, 0, 1].into()),
         relay_only: false,
         codecs: vec![CodecKind::Opus],

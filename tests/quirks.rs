@@ -48,6 +48,8 @@ impl Customer {
             request: Default::default(),
             session: SessionConfig::default(),
             end_chat: EndChat::Always,
+            watch_network: false,
+            last_call: None,
         });
         Self { phone, events, seen: VecDeque::new(), quirks: quirks.to_string() }
     }

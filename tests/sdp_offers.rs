@@ -125,6 +125,7 @@ fn check(name: &str, offer: &str, answer: &str) {
 fn config() -> PeerConfig {
     PeerConfig {
         ice_servers: vec![],
+        relays: Default::default(),
         network: LocalNetwork::only([127, 0, 0, 1].into()),
         relay_only: false,
         codecs: CodecKind::ALL.to_vec(),

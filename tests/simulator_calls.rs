@@ -52,7 +52,13 @@ impl Sink for Listener {
 
 async fn new_peer() -> (AudioPeer, mpsc::UnboundedReceiver<PeerEvent>) {
     let network = LocalNetwork::only(Ipv4Addr::LOCALHOST.into());
-    let config = PeerConfig { ice_servers: vec![], network, relay_only: false, codecs: vec![CodecKind::Opus] };
+    let config = PeerConfig {
+        ice_servers: vec![],
+        relays: Default::default(),
+        network,
+        relay_only: false,
+        codecs: vec![CodecKind::Opus],
+    };
     AudioPeer::new(config).await.unwrap()
 }
 

@@ -17,6 +17,7 @@
 use super::config::ClientConfig;
 use super::error::{ApiError, ErrorCode, Operation};
 use super::event::{ClientEvent, ServerEvent};
+use super::proxy::ProxyUrl;
 use super::transport::Transport;
 use super::types::{
     Availability, Chat, ChatRequest, ExpectedParameters, IceServers, ServerEvents, UploadedFile, WidgetConfiguration,
@@ -47,6 +48,22 @@ impl Client {
     /// The host (and port) that this client speaks to, for messages to people.
     pub fn host(&self) -> &str {
         self.http.host()
+    }
+
+    /// The next requests go over new connections; those there are may be dead without telling, as after a change of
+    /// network. Cookies are kept. Requests in flight go on until they are dropped.
+    pub fn reconnect(&self) {
+        self.http.renew();
+    }
+
+    /// Certificates (PEM) to trust beside those of the system, as configured.
+    pub fn ca_file(&self) -> Option<&Path> {
+        self.http.config.ca_file.as_deref()
+    }
+
+    /// The proxy, as configured.
+    pub fn proxy(&self) -> Option<&ProxyUrl> {
+        self.http.config.proxy.as_ref()
     }
 
     /// Check Availability: whether the contact center is open. Says nothing about logged-in agents.

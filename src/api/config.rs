@@ -2,6 +2,7 @@
 
 use super::error::ApiError;
 use super::observe::Observer;
+use super::proxy::ProxyUrl;
 use super::{API_PATH, WEB_CHAT_CLIENT_ID};
 use std::fmt;
 use std::net::IpAddr;
@@ -52,6 +53,9 @@ pub struct ClientConfig {
     pub identity: Identity,
     /// Certificates (PEM) to trust beside those of the system.
     pub ca_file: Option<PathBuf>,
+    /// The proxy for everything, this machine's addresses too, but not for the hosts in `NO_PROXY`. `None`: what the
+    /// environment (`HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`) and the system say.
+    pub proxy: Option<ProxyUrl>,
     /// Allows plain `http` to hosts other than this one. Everything can then be read and changed on the way.
     pub insecure_http: bool,
     /// For a connection to be made.
@@ -73,6 +77,7 @@ impl ClientConfig {
             app_id: app_id.into(),
             identity,
             ca_file: None,
+            proxy: None,
             insecure_http: false,
             connect_timeout: Duration::from_secs(10),
             read_timeout: Duration::from_secs(30),
@@ -123,7 +128,7 @@ impl ClientConfig {
 }
 
 /// Whether an address stays on this machine: 127.0.0.0/8, ::1, `localhost` and names under it (RFC 6761, 6.3).
-pub(super) fn is_loopback(url: &Url) -> bool {
+pub fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Ipv4(ip)) => ip.is_loopback(),
         Some(Host::Ipv6(ip)) => IpAddr::V6(ip).to_canonical().is_loopback(),

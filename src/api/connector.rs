@@ -4,32 +4,73 @@ use super::AUTH_SCHEME;
 use super::config::{ClientConfig, is_loopback};
 use super::error::ApiError;
 use super::faults::innermost;
-use reqwest::header::{AUTHORIZATION, CACHE_CONTROL, HeaderMap, HeaderValue};
+use reqwest::cookie::Jar;
+use reqwest::header::{AUTHORIZATION, CACHE_CONTROL, HeaderMap, HeaderValue, PRAGMA};
 use reqwest::redirect::{Attempt, Policy};
+use std::sync::Arc;
+use std::time::Duration;
 use url::Url;
 
 /// Redirects followed for one request.
 const MAX_REDIRECTS: usize = 5;
 
-pub(super) fn build_http(config: &ClientConfig, base: &Url) -> Result<reqwest::Client, ApiError> {
+/// A connection that is silent for so long is asked whether it still is one, and again after each pause: a poll that is
+/// held says nothing, and its connection may have died without a word. It counts as dead after about nine seconds.
+const PROBE_AFTER: Duration = Duration::from_secs(5);
+const PROBE_PAUSE: Duration = Duration::from_secs(2);
+const PROBES: u32 = 2;
+
+/// What was sent and is not acknowledged for so long will not be: the connection is dead. TCP alone would go on for a
+/// quarter of an hour, at pauses that double.
+const UNACKNOWLEDGED: Duration = Duration::from_secs(8);
+
+/// The same for HTTP/2, whose pings reach the server itself where a proxy answers the probes of TCP.
+const PING_AFTER: Duration = Duration::from_secs(8);
+const PONG_WITHIN: Duration = Duration::from_secs(5);
+
+/// An HTTP client without connections, which gives each so long to be made.
+pub(super) fn build_http(
+    config: &ClientConfig,
+    base: &Url,
+    connect_within: Duration,
+    cookies: &Arc<Jar>,
+) -> Result<reqwest::Client, ApiError> {
     // Fails only when the process has a provider already, which then serves as well.
     let _ = rustls::crypto::ring::default_provider().install_default();
 
     let mut headers = HeaderMap::new();
     headers.insert(AUTHORIZATION, authorization(&config.app_id, config.identity.client_id())?);
     // A cached answer of a poll would be handed out again and again.
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache, no-store"));
+    headers.insert(PRAGMA, HeaderValue::from_static("no-cache"));
 
     let mut builder = reqwest::Client::builder()
         .user_agent("MobileClient")
         .default_headers(headers)
-        .connect_timeout(config.connect_timeout)
+        .connect_timeout(connect_within)
         .tcp_nodelay(true)
-        .redirect(Policy::custom(redirect))
-        .cookie_store(config.identity.uses_cookies());
-    if is_loopback(base) {
+        .tcp_keepalive(PROBE_AFTER)
+        .tcp_keepalive_interval(PROBE_PAUSE)
+        .tcp_keepalive_retries(PROBES)
+        .http2_keep_alive_interval(PING_AFTER)
+        .http2_keep_alive_timeout(PONG_WITHIN)
+        .redirect(Policy::custom(redirect));
+    #[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]
+    {
+        builder = builder.tcp_user_timeout(UNACKNOWLEDGED);
+    }
+    if config.identity.uses_cookies() {
+        builder = builder.cookie_provider(cookies.clone());
+    }
+    match &config.proxy {
+        Some(proxy) => {
+            let proxy = reqwest::Proxy::all(proxy.as_str())
+                .map_err(|_| ApiError::BadConfig(format!("the proxy {proxy:?} cannot be used")))?;
+            builder = builder.proxy(proxy.no_proxy(reqwest::NoProxy::from_env()));
+        }
         // A proxy's loopback is another machine's.
-        builder = builder.no_proxy();
+        None if is_loopback(base) => builder = builder.no_proxy(),
+        None => {}
     }
     let extra = match &config.ca_file {
         Some(path) => {

@@ -134,6 +134,8 @@ pub enum ApiError {
         host: String,
         /// How long the client waited.
         after: Duration,
+        /// No connection was made: nothing was sent.
+        connecting: bool,
     },
     /// The connection broke in the middle of a request or of its answer.
     #[error("{operation}: the connection to {host} broke: {reason}; try again")]
@@ -158,6 +160,8 @@ pub enum ApiError {
         code: Option<ErrorCode>,
         /// The server's text, shortened and without control characters; may be empty.
         message: String,
+        /// How long the server wants not to be asked, when it said so.
+        retry_after: Option<Duration>,
     },
     /// The answer is no JSON.
     #[error("{operation}: {host} answered {what}")]
@@ -241,6 +245,18 @@ impl ApiError {
         }
     }
 
+    /// Somebody else answered in the server's place: a sign-in page (as a web page, a redirect, or HTTP 511, RFC 6585), a
+    /// proxy, a certificate that is not trusted. Before the first answer of a server the address may be wrong; after it
+    /// that is more likely a network which wants a person to sign in, and passes.
+    pub fn is_from_elsewhere(&self) -> bool {
+        match self {
+            Self::NotJson { what, .. } => *what == NotJson::Html,
+            Self::Status { status, code: None, .. } => matches!(status, 300..=399 | 511),
+            Self::Tls { .. } => true,
+            _ => false,
+        }
+    }
+
     /// No connection was made: the name is unknown, the network is down, or nobody listens.
     pub fn is_unreachable(&self) -> bool {
         matches!(self, Self::Unreachable { .. })
@@ -289,6 +305,8 @@ fn hint(status: u16, code: Option<ErrorCode>) -> &'static str {
         _ => match status {
             401 | 403 => "; check the app id and the tenant",
             404 => "; check the address",
+            300..=399 => "; a sign-in page or a proxy may stand between: open the address in a browser",
+            511 => "; sign in to this network with a browser",
             408 | 429 | 500..=599 => "; try again later",
             _ => "",
         },

@@ -18,6 +18,8 @@ mod ice;
 pub mod lenient;
 mod markup;
 pub mod observe;
+mod pool;
+mod proxy;
 pub mod signaling;
 mod tagged;
 mod transfer;
@@ -26,10 +28,11 @@ pub mod types;
 mod widget;
 
 pub use client::Client;
-pub use config::{ClientConfig, Identity};
+pub use config::{ClientConfig, Identity, is_loopback};
 pub use error::{ApiError, ErrorBody, ErrorCode, Operation};
 pub use event::{ClientEvent, ServerEvent};
 pub use lenient::{Extra, Timestamp};
+pub use proxy::ProxyUrl;
 pub use signaling::Signal;
 pub use transfer::MAX_UPLOAD_BYTES;
 

@@ -145,7 +145,7 @@ impl Transport {
         after: Duration,
         future: impl Future<Output = T>,
     ) -> Result<T, ApiError> {
-        let late = |_| ApiError::Timeout { operation, host: self.host().to_owned(), after };
+        let late = |_| ApiError::Timeout { operation, host: self.host().to_owned(), after, connecting: false };
         tokio::time::timeout(after, future).await.map_err(late)
     }
 }

@@ -2,21 +2,21 @@
 
 use super::code::{ErrorBody, ErrorCode};
 use super::config::{ClientConfig, is_loopback};
-use super::connector::build_http;
 use super::error::{ApiError, NotJson, Operation};
 use super::faults::{as_tls, chain, innermost, tls_reason};
 use super::markup::one_line;
 use super::observe::Watched;
+use super::pool::Pool;
 use super::types::ServerEvents;
-use reqwest::header::{CONTENT_TYPE, LOCATION};
+use reqwest::header::{AGE, CONTENT_TYPE, DATE, HeaderMap, LOCATION, RETRY_AFTER};
 use reqwest::{Method, RequestBuilder, Response};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::fmt;
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use url::Url;
 
 /// An answer in JSON is at most this long. A long history has some hundred kilobytes.
@@ -27,13 +27,15 @@ const MAX_ERROR_BYTES: u64 = 64 * 1024;
 
 /// The connections to one contact center and what every request carries.
 pub(super) struct Transport {
-    http: reqwest::Client,
+    pool: Pool,
     base: Url,
     host: String,
     tenant: String,
     pub(super) config: ClientConfig,
     /// Makes the address of every poll another one, for caches on the way.
     polls: AtomicU64,
+    /// Whether a cache on the way was told of.
+    cache_told: AtomicBool,
 }
 
 impl fmt::Debug for Transport {
@@ -57,12 +59,17 @@ impl Transport {
             None => host_name.to_owned(),
         };
         let tenant = config.tenant.clone().filter(|t| !t.trim().is_empty()).unwrap_or_else(|| host_name.to_owned());
-        let http = build_http(&config, &base)?;
-        Ok(Self { http, host, tenant, config, polls: AtomicU64::new(0), base })
+        let pool = Pool::new(&config, &base)?;
+        Ok(Self { pool, host, tenant, config, polls: AtomicU64::new(0), cache_told: AtomicBool::new(false), base })
     }
 
     pub(super) fn host(&self) -> &str {
         &self.host
+    }
+
+    /// The next requests go over new connections.
+    pub(super) fn renew(&self) {
+        self.pool.renew(&self.config, &self.base);
     }
 
     pub(super) async fn get<T: DeserializeOwned>(&self, operation: Operation, path: &[&str]) -> Result<T, ApiError> {
@@ -77,7 +84,14 @@ impl Transport {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
         let nonce = format!("{now}{:03}", self.polls.fetch_add(1, Ordering::Relaxed) % 1000);
         let request = self.request(operation, Method::GET, path, Some(&nonce))?.timeout(timeout);
-        self.json(operation, self.send(operation, request, timeout).await?, timeout).await
+        let response = self.send(operation, request, timeout).await?;
+        if answered_by_a_cache(response.headers()) && !self.cache_told.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                "a proxy on the way to {} answers from its memory although it is asked not to: news may come late",
+                self.host
+            );
+        }
+        self.json(operation, response, timeout).await
     }
 
     pub(super) async fn post<T: DeserializeOwned>(
@@ -119,7 +133,7 @@ impl Transport {
             query.append_pair("nonce", nonce);
         }
         drop(query);
-        Ok(self.http.request(method, url))
+        Ok(self.pool.http().request(method, url))
     }
 
     /// Sends a request and gives its answer when it is a success. `after` is the time limit to name in the error.
@@ -130,11 +144,43 @@ impl Transport {
         after: Duration,
     ) -> Result<Response, ApiError> {
         let watched = Watched::begin(&self.config.observer, operation, &request, &self.base);
-        let answer = request.send().await.map_err(|e| self.failed(operation, e, after));
+        let answer = self.connect_and_send(operation, request, after).await;
         let mut response = answer.inspect_err(|e| watched.failed(e))?;
         watched.answered(&mut response);
         tracing::debug!(%operation, status = response.status().as_u16(), "answered");
         if response.status().is_success() { Ok(response) } else { Err(self.refused(operation, response, after).await) }
+    }
+
+    /// A request whose connection took too long to be made was not sent, and is begun anew until the time to connect is
+    /// over. Those of a running session are not: who waits for them tells of the fault, and asks again.
+    async fn connect_and_send(
+        &self,
+        operation: Operation,
+        mut request: RequestBuilder,
+        after: Duration,
+    ) -> Result<Response, ApiError> {
+        let begun = Instant::now();
+        loop {
+            let again = request.try_clone().filter(|_| !operation.is_asked_again());
+            let error = match request.send().await {
+                Ok(response) => {
+                    self.pool.connected();
+                    return Ok(response);
+                }
+                Err(error) => error,
+            };
+            let late = error.is_connect() && error.is_timeout();
+            let error = self.failed(operation, error, after);
+            if late {
+                self.pool.late(&self.config, &self.base);
+            }
+            match again.map(RequestBuilder::build_split) {
+                Some((_, Ok(same))) if late && begun.elapsed() < self.config.connect_timeout => {
+                    request = RequestBuilder::from_parts(self.pool.http(), same);
+                }
+                _ => return Err(error),
+            }
+        }
     }
 
     /// Reads a JSON answer to its end.
@@ -163,7 +209,7 @@ impl Transport {
         };
         // Some gateways put the API's error under a 200.
         if let Some(error) = error_body(&value).filter(|e| e.code() != ErrorCode::Unknown(0)) {
-            return Err(self.status_error(operation, status, error));
+            return Err(self.status_error(operation, status, None, error));
         }
         if !value.is_object() {
             return Err(ApiError::Unexpected { operation, host: host(), what: "it is no JSON object".into() });
@@ -207,8 +253,9 @@ impl Transport {
                 None => "moved".into(),
             };
             let error = ErrorBody { error_code: String::new(), error_message: message };
-            return self.status_error(operation, status.as_u16(), error);
+            return self.status_error(operation, status.as_u16(), None, error);
         }
+        let retry_after = retry_after(response.headers());
         // A body that cannot be read takes nothing from what the status says.
         let (body, _) = self.read(operation, response, MAX_ERROR_BYTES, after).await.unwrap_or_default();
         let text = String::from_utf8_lossy(&body);
@@ -220,13 +267,19 @@ impl Transport {
                 error_message: if is_text { text.to_owned() } else { String::new() },
             }
         });
-        self.status_error(operation, status.as_u16(), error)
+        self.status_error(operation, status.as_u16(), retry_after, error)
     }
 
-    fn status_error(&self, operation: Operation, status: u16, error: ErrorBody) -> ApiError {
+    fn status_error(
+        &self,
+        operation: Operation,
+        status: u16,
+        retry_after: Option<Duration>,
+        error: ErrorBody,
+    ) -> ApiError {
         let code = Some(error.code()).filter(|c| *c != ErrorCode::Unknown(0));
         let message = one_line(&error.error_message);
-        ApiError::Status { operation, host: self.host.clone(), status, code, message }
+        ApiError::Status { operation, host: self.host.clone(), status, code, message, retry_after }
     }
 
     /// What a failure of the HTTP client is called here.
@@ -237,14 +290,19 @@ impl Transport {
         if let Some(tls) = chain(&error).find_map(as_tls) {
             return ApiError::Tls { operation, host, reason: tls_reason(tls) };
         }
+        let io_kind = chain(&error).filter_map(|e| e.downcast_ref::<io::Error>()).map(io::Error::kind).last();
+        if io_kind == Some(io::ErrorKind::TimedOut) && !error.is_connect() {
+            // Told by TCP, long before the answer is due.
+            return ApiError::Interrupted { operation, host, reason: "no sign of life from the other side".into() };
+        }
         if error.is_timeout() {
-            let after = if error.is_connect() { self.config.connect_timeout } else { after };
-            return ApiError::Timeout { operation, host, after };
+            let connecting = error.is_connect();
+            let after = if connecting { self.pool.connect_within() } else { after };
+            return ApiError::Timeout { operation, host, after, connecting };
         }
         if error.is_dns() {
             return ApiError::Unreachable { operation, host, reason: "its name is not known".into() };
         }
-        let io_kind = chain(&error).filter_map(|e| e.downcast_ref::<io::Error>()).map(io::Error::kind).last();
         if error.is_connect() {
             let reason = match io_kind {
                 Some(io::ErrorKind::ConnectionRefused) => "nobody listens there (connection refused)".into(),
@@ -268,6 +326,11 @@ impl Transport {
 }
 
 impl Operation {
+    /// Whether who makes it tells of a fault at once and asks again.
+    fn is_asked_again(self) -> bool {
+        matches!(self, Self::PollEvents | Self::SendEvents)
+    }
+
     /// Whether an empty body means an empty list.
     fn may_answer_nothing(self) -> bool {
         use Operation::*;
@@ -276,6 +339,23 @@ impl Operation {
             PollEvents | SendEvents | GetHistory | GetIceServers | ExpectedParameters | GetWidgetConfiguration
         )
     }
+}
+
+/// Whether the answer lay somewhere before (RFC 9111, 5.1).
+fn answered_by_a_cache(headers: &HeaderMap) -> bool {
+    headers.get(AGE).and_then(|age| age.to_str().ok()?.trim().parse().ok()).is_some_and(|age: u64| age > 0)
+}
+
+/// How long to wait before asking again (RFC 9110, 10.2.3). A date is set against that of the answer: this machine's clock
+/// may be wrong.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
+    let wanted = text(RETRY_AFTER)?;
+    if let Ok(seconds) = wanted.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = |text| chrono::DateTime::parse_from_rfc2822(text).ok();
+    (date(wanted)? - date(text(DATE)?)?).to_std().ok()
 }
 
 fn error_body(value: &Value) -> Option<ErrorBody> {
@@ -292,5 +372,34 @@ fn not_json(text: &str, error: &serde_json::Error) -> NotJson {
         Some('<') => NotJson::Html,
         Some(_) if error.is_eof() => NotJson::Truncated,
         Some(_) => NotJson::Other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn headers(list: &[(&'static str, &'static str)]) -> HeaderMap {
+        list.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect()
+    }
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date_beside_the_answers_own() {
+        let wait = |list: &[_]| retry_after(&headers(list)).map(|d| d.as_secs());
+        assert_eq!(wait(&[("retry-after", "7")]), Some(7));
+        let date = ("date", "Sun, 06 Nov 1994 08:49:37 GMT");
+        assert_eq!(wait(&[("retry-after", "Sun, 06 Nov 1994 08:50:00 GMT"), date]), Some(23));
+        assert_eq!(wait(&[("retry-after", "Sun, 06 Nov 1994 08:49:00 GMT"), date]), None, "it is past");
+        assert_eq!(wait(&[("retry-after", "Sun, 06 Nov 1994 08:50:00 GMT")]), None, "from when?");
+        assert_eq!(wait(&[("retry-after", "soon")]), None);
+        assert_eq!(wait(&[date]), None);
+    }
+
+    #[test]
+    fn an_answer_with_an_age_comes_from_a_cache() {
+        assert!(answered_by_a_cache(&headers(&[("age", "12")])));
+        assert!(!answered_by_a_cache(&headers(&[("age", "0")])));
+        assert!(!answered_by_a_cache(&headers(&[])));
     }
 }

@@ -1,6 +1,6 @@
 //! The poller: carries out what a [`Session`] asks for.
 
-use super::io::{Action, ChatEvent, Command, Failure};
+use super::io::{Action, Cause, ChatEvent, Command, Failure};
 use super::outbox::Lane;
 use super::session::{Session, SessionConfig};
 use crate::api::types::Chat;
@@ -57,6 +57,12 @@ impl ChatDriver {
 
     /// Takes a command; what is to be sent is on its way when this returns. Must be called on tokio's runtime.
     pub fn command(&mut self, command: Command) {
+        if command == Command::Reconnect {
+            // What was answered already is not to be lost with the rest.
+            while let Some(done) = self.requests.try_join_next() {
+                self.feed(done);
+            }
+        }
         self.session.command(command, now());
         self.carry_out();
     }
@@ -104,6 +110,11 @@ impl ChatDriver {
         while let Some(action) = self.session.poll_action() {
             match action {
                 Action::Event(event) => self.events.push_back(event),
+                Action::GiveUp => {
+                    // Their outcomes, too: a new set has none.
+                    self.requests = JoinSet::new();
+                    self.client.reconnect();
+                }
                 Action::RequestChat(body) => {
                     self.spawn(|client| async move { client.request_chat(&body).await }, Outcome::Chat)
                 }
@@ -142,11 +153,24 @@ impl From<ApiError> for Failure {
             Self::SessionGone
         } else if e.is_busy_poll() {
             Self::BusyPoll
-        } else if e.is_transient() {
-            Self::Transient { message: e.to_string() }
+        } else if let Some(cause) = Cause::of(&e) {
+            Self::Transient { cause, message: e.to_string() }
         } else {
             Self::Fatal { message: e.to_string() }
         }
+    }
+}
+
+impl Cause {
+    /// What kind of passing fault an error is; `None`: it does not pass by itself.
+    pub fn of(error: &ApiError) -> Option<Self> {
+        Some(match error {
+            _ if error.is_from_elsewhere() => Self::Elsewhere,
+            _ if !error.is_transient() => return None,
+            ApiError::Unreachable { .. } | ApiError::Timeout { connecting: true, .. } => Self::Unreachable,
+            ApiError::Status { retry_after, .. } => Self::Refused { retry_after: *retry_after },
+            _ => Self::Broken,
+        })
     }
 }
 

@@ -43,7 +43,11 @@ pub enum Command {
 pub enum Action {
     /// Request Chat; answer by [`Session::handle_chat`](super::Session::handle_chat).
     RequestChat(ChatRequest),
-    /// Get Chat History; answer by [`Session::handle_history`](super::Session::handle_history).
+    /// Drops every request in flight, whose outcome must not be told any more, and the connections: the requests that
+    /// follow go over new ones.
+    GiveUp,
+    /// Get Chat History; answer by [`Session::handle_history`](super::Session::handle_history). Asked for before the first
+    /// poll of a session that was there before, and again when an answer was lost.
     History {
         /// The session.
         chat_id: String,
@@ -66,6 +70,24 @@ pub enum Action {
     Event(ChatEvent),
 }
 
+/// What kind of passing fault it was: it decides how soon to try again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// No connection was made: nothing was sent.
+    Unreachable,
+    /// The connection broke, the answer did not come in time or stopped in the middle. Whether the server took the request
+    /// is unknown, and the events of its answer are lost.
+    Broken,
+    /// The server answered that it cannot now (HTTP 5xx, 408, 429).
+    Refused {
+        /// How long it wants to be left alone, when it said so.
+        retry_after: Option<Duration>,
+    },
+    /// Somebody else answered in the server's place, such as the sign-in page of a network. When the server never answered
+    /// before, the address is wrong rather.
+    Elsewhere,
+}
+
 /// Why a request failed, as far as the session cares.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Failure {
@@ -73,8 +95,10 @@ pub enum Failure {
     SessionGone,
     /// The server still holds another poll of this session (HTTP 400, code 5509).
     BusyPoll,
-    /// A passing fault (5xx, reset, time-out, no network); whether the server took the request may be unknown.
+    /// A passing fault (5xx, reset, time-out, no network).
     Transient {
+        /// What kind of fault.
+        cause: Cause,
         /// What happened, for people.
         message: String,
     },
@@ -90,7 +114,7 @@ impl std::fmt::Display for Failure {
         match self {
             Self::SessionGone => f.write_str("the chat session no longer exists"),
             Self::BusyPoll => f.write_str("the server still holds another poll"),
-            Self::Transient { message } | Self::Fatal { message } => f.write_str(message),
+            Self::Transient { message, .. } | Self::Fatal { message } => f.write_str(message),
         }
     }
 }
@@ -231,7 +255,7 @@ pub enum EndReason {
         message: String,
     },
     /// The server does not know the session any more.
-    #[error("the chat session no longer exists")]
+    #[error("the contact center no longer has this chat")]
     Gone,
     /// [`Command::End`].
     #[error("the chat was ended{}", if *.confirmed { "" } else { ", but the contact center did not confirm it" })]
@@ -251,6 +275,12 @@ pub enum EndReason {
         /// What happened.
         message: String,
     },
+    /// Another program polls the session all the time.
+    #[error(
+        "another program uses this chat: the contact center gives its events to only one; end the other one, or use \
+             another client id"
+    )]
+    InUse,
     /// The server refuses to give events.
     #[error("the contact center refuses the session: {message}")]
     Refused {

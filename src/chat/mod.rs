@@ -10,9 +10,11 @@
 //! | [`outbox`] | what waits to be sent: two lanes, batches, retries, message ids |
 //! | [`parties`] | who takes part; the agent a call can be addressed to |
 //! | [`backoff`] | how long to wait after a fault |
+//! | `catch_up` | reading in the history what a lost answer would have said |
 //! | [`driver`] | requests, tasks and timers |
 
 pub mod backoff;
+mod catch_up;
 pub mod driver;
 mod identity;
 pub mod inbox;
@@ -24,7 +26,7 @@ mod request;
 pub mod session;
 
 pub use driver::ChatDriver;
-pub use io::{Action, ChatEvent, Command, EndReason, Failure, HistoryEvent, Operation, SendError};
+pub use io::{Action, Cause, ChatEvent, Command, EndReason, Failure, HistoryEvent, Operation, SendError};
 pub use outbox::Lane;
 pub use parties::{Parties, Party};
 pub use session::{Session, SessionConfig};

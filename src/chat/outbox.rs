@@ -26,7 +26,7 @@
 //! tells second deliveries by the id would drop a new REQUEST_CALL that has the id of an old one. The gap is in part
 //! drawn at random, for the client that is restarted twice.
 
-use super::io::SendError;
+use super::io::{Cause, SendError};
 use super::request::Request;
 use crate::api::ServerEvent;
 use crate::api::event::ClientEvent;
@@ -138,10 +138,10 @@ impl Outbox {
     }
 
     /// The send failed for a passing fault: it is made again. How often in a row, and the wait before.
-    pub fn fail(&mut self, lane: Lane, now: Instant, rng: &mut StdRng) -> (u32, Duration) {
+    pub fn fail(&mut self, lane: Lane, cause: Cause, now: Instant, rng: &mut StdRng) -> (u32, Duration) {
         let queue = self.lane(lane);
         queue.in_flight = 0;
-        queue.request.fail(now, rng)
+        queue.request.fail(cause, now, rng)
     }
 
     /// The server refused what was in flight: gives the event to drop if that was a single one, and whether the lane had
@@ -159,6 +159,15 @@ impl Outbox {
     /// Sends that wait for a fault to pass need not wait any longer.
     pub fn hurry(&mut self) {
         self.lanes.iter_mut().for_each(|q| q.request.hurry());
+    }
+
+    /// Sends in flight were dropped: what they held is sent again. Whether there were any.
+    pub fn give_up(&mut self) -> bool {
+        let given_up = |queue: &mut Queue| {
+            queue.in_flight = 0;
+            queue.request.give_up()
+        };
+        self.lanes.iter_mut().map(given_up).fold(false, |any, one| any | one)
     }
 
     /// Whether a lane failed last time.

@@ -26,6 +26,7 @@ pub(super) struct Poll {
     pub request: Request,
     quick: u32,
     refusals: u32,
+    busy_since: Option<Instant>,
 }
 
 impl Poll {
@@ -34,6 +35,7 @@ impl Poll {
         // A proxy that answers from its cache brings events, but no news.
         self.quick = if news == 0 && took < SPACING_LONGEST { self.quick.saturating_add(1) } else { 0 };
         self.refusals = 0;
+        self.busy_since = None;
         let spacing = match self.quick.checked_sub(QUICK_FREE + 1) {
             None => Duration::ZERO,
             Some(n) => SPACING_FIRST.saturating_mul(1 << n.min(10)).min(SPACING_LONGEST),
@@ -42,9 +44,10 @@ impl Poll {
         self.request.succeed()
     }
 
-    /// The server still holds another poll.
-    pub fn busy(&mut self, now: Instant, rng: &mut StdRng) {
+    /// The server still holds another poll. How long it has said so.
+    pub fn busy(&mut self, now: Instant, rng: &mut StdRng) -> Duration {
         self.request.wait(now, jitter(rng, *BUSY_PAUSE.start(), *BUSY_PAUSE.end()));
+        now.duration_since(*self.busy_since.get_or_insert(now))
     }
 
     /// The server refused it. Whether that is final.

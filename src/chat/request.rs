@@ -1,6 +1,7 @@
 //! One kind of request: at most one in flight, and when the next may start.
 
 use super::backoff::Backoff;
+use super::io::Cause;
 use rand::rngs::StdRng;
 use std::time::{Duration, Instant};
 
@@ -9,6 +10,8 @@ use std::time::{Duration, Instant};
 pub(super) struct Request {
     state: State,
     backoff: Backoff,
+    /// The server named the time it waits for.
+    told_to_wait: bool,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -58,8 +61,9 @@ impl Request {
     }
 
     /// It failed for a passing fault. Gives how many times in a row, and the wait before the next try.
-    pub fn fail(&mut self, now: Instant, rng: &mut StdRng) -> (u32, Duration) {
-        let delay = self.backoff.fail(rng);
+    pub fn fail(&mut self, cause: Cause, now: Instant, rng: &mut StdRng) -> (u32, Duration) {
+        let delay = self.backoff.fail(cause, now, rng);
+        self.told_to_wait = matches!(cause, Cause::Refused { retry_after: Some(_) });
         self.wait(now, delay);
         (self.backoff.failures(), delay)
     }
@@ -69,11 +73,33 @@ impl Request {
         self.state = if delay.is_zero() { State::Free } else { State::NotBefore(now + delay) };
     }
 
-    /// It need not wait any longer for a fault that may have passed.
+    /// It need not wait any longer for a fault that may have passed, unless the server asked for it.
     pub fn hurry(&mut self) {
-        if self.is_failing() && matches!(self.state, State::NotBefore(_)) {
+        if self.is_failing() && !self.told_to_wait && matches!(self.state, State::NotBefore(_)) {
             self.state = State::Free;
         }
+    }
+
+    /// It was dropped, or what it waited for has changed: it may start now. Whether it was in flight.
+    pub fn give_up(&mut self) -> bool {
+        let in_flight = self.is_in_flight();
+        if in_flight || self.is_failing() {
+            self.state = State::Free;
+        }
+        in_flight
+    }
+
+    /// Earlier failures do not count any more.
+    pub fn begin_anew(&mut self) {
+        self.backoff.succeed();
+        if !self.is_in_flight() {
+            self.state = State::Free;
+        }
+    }
+
+    /// Whether it was made and not answered yet.
+    pub fn is_in_flight(&self) -> bool {
+        matches!(self.state, State::InFlight(_))
     }
 
     /// Whether it failed last time.

@@ -4,7 +4,7 @@
 //!
 //! | input | what it means |
 //! |---|---|
-//! | [`Session::command`] | `Open`, `Send`, `Signal`, `Disconnect`, `End`, `Shutdown` |
+//! | [`Session::command`] | `Open`, `Send`, `Signal`, `Reconnect`, `Disconnect`, `End`, `Shutdown` |
 //! | [`Session::handle_chat`] | Request Chat was answered or failed |
 //! | [`Session::handle_history`] | Get Chat History was answered or failed |
 //! | [`Session::handle_poll`] | Get New Chat Events was answered or failed |
@@ -19,6 +19,7 @@
 //!
 //! | action | what to do |
 //! |---|---|
+//! | `GiveUp` | drop the requests in flight and their connections; no outcome |
 //! | `RequestChat` | make the request; outcome to `handle_chat` |
 //! | `History` | make the request; outcome to `handle_history` |
 //! | `Poll` | make the request; outcome to `handle_poll` |
@@ -41,8 +42,12 @@
 //!   known before they signal, and message ids go on. When it cannot be read the session goes on without it.
 //! - **Live**: one poll always in flight, or waiting to be: the next starts with the answer to the last, side by
 //!   side with sends. A server that answers at once without news is asked less and less often, down to twice a second.
-//!   5509 is waited out for 0.3 to 1 s. Passing faults are retried without end, with back-off ([`super::backoff`]); when one
-//!   kind of request works again, the others do not wait for the rest of theirs. Three refusals in a row end it.
+//!   5509 is waited out for 0.3 to 1 s, and ends the session after 45 s without a poll of its own. Passing faults are
+//!   retried without end, with back-off ([`super::backoff`]); when one kind of request works again, the others do not wait
+//!   for the rest of theirs. A sign-in page in the server's place is such a fault, once the server itself has answered.
+//!   Three refusals in a row end it. After a broken connection the history is read beside the poll: for the events of an
+//!   answer that was lost, and because its own answer tells at once that the server is back, while the poll is held.
+//!   `Reconnect` gives up what is in flight and asks at once.
 //! - **Over**: `chat_session_ended`, the states `failed` and `completed`, the inactivity timeout, 404/5005, `End`,
 //!   `Shutdown`.
 //!
@@ -52,11 +57,13 @@
 mod closing;
 mod config;
 mod incoming;
+mod recovery;
 
 pub use config::SessionConfig;
 
+use super::catch_up::CatchUp;
 use super::inbox::Inbox;
-use super::io::{Action, ChatEvent, Command, EndReason, Failure, Operation, SendError};
+use super::io::{Action, Cause, ChatEvent, Command, EndReason, Failure, Operation, SendError};
 use super::outbox::{self, Lane, Outbox};
 use super::parties::Parties;
 use super::poll::Poll;
@@ -93,6 +100,9 @@ pub struct Session {
     inbox: Inbox,
     outbox: Outbox,
     poll: Poll,
+    catch_up: CatchUp,
+    /// Requests in flight are to be dropped before any other is made.
+    give_up: bool,
     /// Whether the user was told of a fault and not yet of its end.
     reconnecting: bool,
     out: VecDeque<ChatEvent>,
@@ -115,6 +125,8 @@ impl Session {
             inbox: Inbox::default(),
             outbox,
             poll: Poll::default(),
+            catch_up: CatchUp::default(),
+            give_up: false,
             reconnecting: false,
             out: VecDeque::new(),
         }
@@ -166,7 +178,7 @@ impl Session {
             Command::Send(ClientEvent::End(_)) | Command::End => self.close(ClosedBy::End, true),
             Command::Send(event) => self.enqueue(event),
             Command::Signal { party_id, signal } => self.enqueue(outbox::signaling(party_id, signal)),
-            Command::Reconnect => tracing::debug!("asked to connect anew"),
+            Command::Reconnect => self.reconnect(),
             Command::Disconnect => self.enqueue(ClientDisconnect::default().into()),
             Command::Shutdown { end_chat } => self.close(ClosedBy::Shutdown, end_chat),
         }
@@ -180,8 +192,11 @@ impl Session {
         request.answered(now);
         match outcome {
             Ok(chat) => self.opened(chat),
-            Err(Failure::Transient { message }) => {
-                let (attempt, delay) = request.fail(now, &mut self.rng);
+            Err(Failure::Transient { cause: Cause::Elsewhere, message }) => {
+                self.finish(EndReason::NotOpened { message });
+            }
+            Err(Failure::Transient { cause, message }) => {
+                let (attempt, delay) = request.fail(cause, now, &mut self.rng);
                 if attempt >= self.config.open_attempts {
                     self.finish(EndReason::NotOpened { message });
                 } else {
@@ -196,6 +211,9 @@ impl Session {
     /// Get Chat History was answered or failed.
     pub fn handle_history(&mut self, outcome: Result<Vec<ServerEvent>, Failure>, now: Instant) {
         self.now = now;
+        if self.is_live() {
+            return self.caught_up(outcome);
+        }
         let Phase::Restoring { request } = &mut self.phase else { return };
         request.answered(now);
         match outcome {
@@ -205,8 +223,8 @@ impl Session {
                 self.works(recovered);
             }
             Err(Failure::SessionGone) => self.finish(EndReason::Gone),
-            Err(Failure::Transient { message }) => {
-                let (attempt, delay) = request.fail(now, &mut self.rng);
+            Err(Failure::Transient { cause, message }) => {
+                let (attempt, delay) = request.fail(cause, now, &mut self.rng);
                 if attempt >= self.config.history_attempts {
                     tracing::warn!("the history could not be read: {message}");
                     self.restored(Vec::new(), false);
@@ -233,15 +251,19 @@ impl Session {
             Ok(events) => {
                 let news = self.inbox.accept(events, now);
                 let recovered = self.poll.succeed(took, news, now);
+                self.catch_up.polled();
                 self.works(recovered);
             }
             Err(Failure::SessionGone) => self.finish(EndReason::Gone),
-            Err(Failure::BusyPoll) => self.poll.busy(now, &mut self.rng),
-            Err(Failure::Fatal { message }) if self.poll.refuse() => self.finish(EndReason::Refused { message }),
-            Err(Failure::Fatal { message } | Failure::Transient { message }) => {
-                let (attempt, delay) = self.poll.request.fail(now, &mut self.rng);
-                self.reconnecting(Operation::Poll, attempt, delay, message);
+            Err(Failure::BusyPoll) => {
+                self.catch_up.after_poll = true;
+                if self.poll.busy(now, &mut self.rng) >= self.config.in_use_after {
+                    self.finish(EndReason::InUse);
+                }
             }
+            Err(Failure::Fatal { message }) if self.poll.refuse() => self.finish(EndReason::Refused { message }),
+            Err(Failure::Fatal { message }) => self.poll_failed(Cause::Refused { retry_after: None }, message),
+            Err(Failure::Transient { cause, message }) => self.poll_failed(cause, message),
         }
         self.check_closing();
     }
@@ -273,7 +295,14 @@ impl Session {
                 self.works(recovered);
             }
             Err(failure) => {
-                let (attempt, delay) = self.outbox.fail(lane, now, &mut self.rng);
+                let cause = match failure {
+                    Failure::Transient { cause, .. } => cause,
+                    _ => Cause::Refused { retry_after: None },
+                };
+                if cause == Cause::Broken {
+                    self.catch_up.want();
+                }
+                let (attempt, delay) = self.outbox.fail(lane, cause, now, &mut self.rng);
                 self.reconnecting(Operation::Send(lane), attempt, delay, failure.to_string());
             }
         }
@@ -292,7 +321,10 @@ impl Session {
         let (request, sends) = match &self.phase {
             Phase::Idle | Phase::Over => (None, None),
             Phase::Opening { request, .. } | Phase::Restoring { request } => (request.waits_until(), None),
-            Phase::Live => (self.poll.request.waits_until(), Some(self.outbox.waits_until())),
+            Phase::Live => {
+                let history = self.catch_up.request.waits_until().filter(|_| self.catch_up.wanted);
+                (self.poll.request.waits_until(), Some(self.outbox.waits_until().chain(history)))
+            }
         };
         // What could have started by now waits for something else, and that comes as an input.
         let waits = request.into_iter().chain(sends.into_iter().flatten()).filter(|at| *at > self.now);
@@ -302,6 +334,9 @@ impl Session {
 
     /// The next thing to do; `None` until the next input.
     pub fn poll_action(&mut self) -> Option<Action> {
+        if std::mem::take(&mut self.give_up) && !self.is_over() {
+            return Some(Action::GiveUp);
+        }
         self.hand_on();
         if let Some(event) = self.out.pop_front() {
             return Some(Action::Event(event));
@@ -318,7 +353,12 @@ impl Session {
                         return Some(Action::Send { chat_id: chat_id(), lane, events });
                     }
                 }
-                self.poll.request.start(now).then(|| Action::Poll { chat_id: chat_id() })
+                if self.poll.request.start(now) {
+                    return Some(Action::Poll { chat_id: chat_id() });
+                }
+                // While the poll waits for a fault to pass there is no use in asking.
+                let reads = self.catch_up.wanted && self.poll.request.is_in_flight();
+                (reads && self.catch_up.request.start(now)).then(|| Action::History { chat_id: chat_id() })
             }
         }
     }

@@ -6,11 +6,12 @@ use super::interrupt::Interrupts;
 use super::output;
 use super::place::{CallPlan, place_call};
 use super::progress::Progress;
+use super::restore::RestoreArgs;
 use super::sound::{NetworkArgs, SoundArgs};
 use super::time::duration;
 use crate::api::Client;
 use crate::call::{CallConfig, Outcome};
-use crate::config::Connection;
+use crate::config::{self, Connection};
 use crate::phone::EndChat;
 use chatphone_media::audio::dtmf::Dial;
 use clap::Args;
@@ -33,6 +34,9 @@ pub struct CallArgs {
 
     #[command(flatten)]
     evidence: EvidenceArgs,
+
+    #[command(flatten)]
+    restore: RestoreArgs,
 
     /// Hang up this long after the call was connected (as in 10s, 2m); without it the agent, or Ctrl-C, ends the call
     #[arg(long, value_name = "TIME", value_parser = duration)]
@@ -70,6 +74,7 @@ pub struct CallArgs {
 pub async fn run(args: CallArgs) -> anyhow::Result<ExitCode> {
     let Connection { mut client, request, url } = args.connection.resolve()?;
     let recorder = args.evidence.start("call", &mut client)?;
+    let last_call = config::last_call_file(&client);
     let network = args.network.network(&url);
     let plan = CallPlan {
         client: Client::new(client)?,
@@ -81,9 +86,10 @@ pub async fn run(args: CallArgs) -> anyhow::Result<ExitCode> {
         dial: args.dtmf,
         duration: args.duration,
         wait: args.wait,
-        limits: CallConfig { no_offer: args.answer_within, ..CallConfig::default() },
+        limits: CallConfig { no_offer: args.answer_within, ..args.restore.limits() },
         end_chat: if args.keep_chat { EndChat::Never } else { EndChat::IfNew },
         recorder: recorder.clone(),
+        last_call,
     };
     let mut progress = if args.json { Progress::json() } else { Progress::text() };
     let summary = place_call(plan, Interrupts::take().first(), |event, state| progress.show(event, state)).await;

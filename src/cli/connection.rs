@@ -55,6 +55,12 @@ pub struct ConnectionArgs {
     #[arg(long, value_name = "FILE")]
     pub ca_file: Option<PathBuf>,
 
+    /// The HTTP proxy for the contact center and for TURN over TCP and TLS, instead of HTTPS_PROXY, ALL_PROXY and the
+    /// system's; NO_PROXY holds all the same. Other users of this machine can read flags: with a password, prefer the
+    /// variable or the file ($CHATPHONE_PROXY)
+    #[arg(long, value_name = "URL")]
+    pub proxy: Option<String>,
+
     /// Allow plain http to another machine: anybody on the way can then read and change everything
     /// ($CHATPHONE_INSECURE_HTTP)
     #[arg(long)]
@@ -87,6 +93,7 @@ impl From<ConnectionArgs> for Settings {
             from: args.from,
             parameters: BTreeMap::from_iter(args.parameters),
             ca_file: args.ca_file,
+            proxy: args.proxy,
             insecure_http: args.insecure_http.then_some(true),
         }
     }

@@ -5,6 +5,7 @@
 
 pub mod call;
 pub mod chat;
+pub mod check;
 pub mod connection;
 pub mod demo;
 mod devices;
@@ -16,6 +17,7 @@ pub mod output;
 pub mod place;
 pub mod progress;
 mod query;
+mod restore;
 mod selftest;
 pub mod simulate;
 pub mod sound;
@@ -54,6 +56,8 @@ pub enum Command {
     Call(Box<call::CallArgs>),
     /// Show the call flow of a record: who sent what to whom, and when
     Ladder(ladder::LadderArgs),
+    /// Test everything that a call needs, and say in plain words what is wrong and whom to tell
+    Check(Box<check::CheckArgs>),
     /// Be a contact center on this machine, for developing and testing
     Simulate(Box<simulate::SimulateArgs>),
     /// Chat line by line, at a terminal or in a pipe, with calls
@@ -90,6 +94,7 @@ impl Command {
             Self::Demo(args) => demo::run(args).await,
             Self::Call(args) => call::run(*args).await,
             Self::Ladder(args) => ladder::run(&args),
+            Self::Check(args) => check::run(*args).await,
             Self::Simulate(args) => simulate::run(*args).await.map(|()| ExitCode::SUCCESS),
             Self::Chat(args) => chat::run(*args).await,
             Self::Availability(args) => query::availability(args).await,

@@ -2,20 +2,26 @@
 
 use super::evidence::{self, Following};
 use super::summary::{CallSummary, PartySummary};
-use crate::api::Client;
-use crate::api::types::ChatRequest;
+use crate::api::types::{Availability, ChatRequest};
+use crate::api::{ApiError, Client};
 use crate::call::{CallConfig, CallEvent, CallReport, CallSetup, Outcome, SoundSpec};
-use crate::chat::{ChatEvent, EndReason, SessionConfig};
+use crate::chat::backoff::Backoff;
+use crate::chat::{Cause, ChatEvent, EndReason, SessionConfig};
 use crate::evidence::Recorder;
 use crate::peer::LocalNetwork;
 use crate::peer::media::MediaClock;
 use crate::phone::{EndChat, Phone, PhoneConfig, PhoneEvent, PhoneState};
 use chatphone_media::audio::dtmf::Dial;
+use rand::{SeedableRng, rngs::StdRng};
 use std::future::Future;
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::pin::pin;
 use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
+
+/// How often the hours are asked for.
+const AVAILABILITY_TRIES: u32 = 4;
 
 /// How to make a call.
 pub struct CallPlan {
@@ -43,6 +49,8 @@ pub struct CallPlan {
     pub end_chat: EndChat,
     /// What is recorded of it. The client is told of it where it is made.
     pub recorder: Recorder,
+    /// Where to leave a mark while the call runs.
+    pub last_call: Option<PathBuf>,
 }
 
 impl CallPlan {
@@ -62,6 +70,7 @@ impl CallPlan {
             limits: CallConfig::default(),
             end_chat: EndChat::IfNew,
             recorder: Recorder::default(),
+            last_call: None,
         }
     }
 }
@@ -141,20 +150,39 @@ struct Prepared {
     wait: Duration,
 }
 
-/// Finds what can be wrong before anybody is bothered: sound devices and files, the contact center, its hours.
+/// Asks for the hours; passing faults are waited out. An address at which nobody listens is more likely wrong than asleep.
+async fn availability(client: &Client) -> Result<Availability, ApiError> {
+    let (mut backoff, mut rng) = (Backoff::default(), StdRng::seed_from_u64(rand::random()));
+    loop {
+        let error = match client.availability().await {
+            Ok(availability) => return Ok(availability),
+            Err(error) => error,
+        };
+        let Some(cause) = Cause::of(&error).filter(|_| !error.is_unreachable()) else { return Err(error) };
+        if cause == Cause::Elsewhere || backoff.failures() + 1 >= AVAILABILITY_TRIES {
+            return Err(error);
+        }
+        let wait = backoff.fail(cause, std::time::Instant::now(), &mut rng);
+        tracing::warn!("{error}; asking again in {:.1} s", wait.as_secs_f64());
+        tokio::time::sleep(wait).await;
+    }
+}
+
+/// Finds what can be wrong before anybody is bothered: the contact center, its hours, sound devices and files.
 async fn prepare(plan: CallPlan) -> Result<Box<Prepared>, Box<CallSummary>> {
     let no = |outcome, reason: String| Err(Box::new(CallSummary::without_call(outcome, reason)));
+    match availability(&plan.client).await {
+        Ok(availability) if availability.is_open() => {}
+        Ok(_) => return no(Outcome::Unavailable, "the contact center is closed now".into()),
+        Err(error) => return no(Outcome::Failed, error.to_string()),
+    }
+    // Last, since it begins the recordings: one that is there already must not be lost to a call that cannot be made.
     let sound = plan.sound.clone();
     let opened = match tokio::task::spawn_blocking(move || sound.open()).await {
         Ok(Ok(opened)) => opened,
         Ok(Err(error)) => return no(Outcome::Failed, error),
         Err(error) => return no(Outcome::Failed, format!("internal error: {error}")),
     };
-    match plan.client.availability().await {
-        Ok(availability) if availability.is_open() => {}
-        Ok(_) => return no(Outcome::Unavailable, "the contact center is closed now".into()),
-        Err(error) => return no(Outcome::Failed, error.to_string()),
-    }
     let clock = match MediaClock::start() {
         Ok(clock) => clock,
         Err(error) => return no(Outcome::Failed, format!("no thread for the sound could be started: {error}")),
@@ -175,6 +203,8 @@ async fn prepare(plan: CallPlan) -> Result<Box<Prepared>, Box<CallSummary>> {
             request: plan.request,
             session: SessionConfig::default(),
             end_chat: plan.end_chat,
+            watch_network: true,
+            last_call: plan.last_call,
         },
         incoming: plan.incoming,
         dial: plan.dial,
@@ -196,6 +226,11 @@ impl Progress {
     fn handle(&mut self, event: PhoneEvent) {
         match event {
             PhoneEvent::Call(CallEvent::Ringing { .. }) => self.phone.accept(),
+            // Also where the agent was to call: nobody there knows that the call is not up any more.
+            PhoneEvent::CallWasCut { party_id, .. } if !self.asked && self.no_call.is_none() => {
+                self.asked = true;
+                self.phone.request_call(Some(party_id), false);
+            }
             PhoneEvent::CallReport(report) => {
                 // An agent may call again after a refusal: that call is shut down, and is not the one asked for.
                 self.report.get_or_insert(report);
@@ -244,8 +279,10 @@ fn outcome_of(reason: &EndReason) -> Outcome {
     match reason {
         EndReason::ByServer | EndReason::Inactivity { .. } => Outcome::Unavailable,
         EndReason::ByClient { .. } | EndReason::Shutdown { .. } => Outcome::Cancelled,
-        EndReason::ServerFailed | EndReason::Gone | EndReason::NotOpened { .. } | EndReason::Refused { .. } => {
-            Outcome::Failed
-        }
+        EndReason::ServerFailed
+        | EndReason::Gone
+        | EndReason::InUse
+        | EndReason::NotOpened { .. }
+        | EndReason::Refused { .. } => Outcome::Failed,
     }
 }

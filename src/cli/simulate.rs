@@ -4,7 +4,7 @@ use super::interrupt::Interrupts;
 use super::time::duration;
 use crate::api::types::{IceServer, ParameterType};
 use crate::simulator::{
-    AgentConfig, AgentKind, AgentSound, COMMANDS, FAULT_KINDS, Fault, FaultKind, FaultPlan, Hours, KindInfo,
+    AgentConfig, AgentIce, AgentKind, AgentSound, COMMANDS, FAULT_KINDS, Fault, FaultKind, FaultPlan, Hours, KindInfo,
     MediaFault, Quirk, Quirks, Rejection, RtpFault, Simulator, SimulatorConfig, Way, When, parse_ice_server,
     parse_loss, parse_parameter,
 };
@@ -82,6 +82,15 @@ pub struct SimulateArgs {
     /// A STUN or TURN server, given to clients and used by the agents. Repeatable.
     #[arg(long = "ice-server", value_name = "URL[,USERNAME,CREDENTIAL]", value_parser = parse_ice_server, help_heading = "Calls")]
     pub ice_servers: Vec<IceServer>,
+
+    /// Which ICE candidates the bots have: all, those of their own addresses (host), or relayed ones alone.
+    #[arg(long, value_name = "all|host|relay", default_value = "all", help_heading = "Calls")]
+    pub agent_ice: AgentIce,
+
+    /// How long a desk whose page is gone without signing out keeps its chats and calls: a page that is loaded anew takes
+    /// them up again, under the same name.
+    #[arg(long, value_name = "TIME", default_value = "4s", value_parser = duration, help_heading = "Agents")]
+    pub desk_grace: Duration,
 
     /// How long a poll without news is held.
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration, help_heading = "Center")]
@@ -178,6 +187,7 @@ impl From<SimulateArgs> for SimulatorConfig {
         Self {
             listen: args.listen,
             hold: args.hold,
+            desk_grace: args.desk_grace,
             tenant: args.tenant,
             app_ids: args.app_ids,
             hours,
@@ -193,6 +203,7 @@ impl From<SimulateArgs> for SimulatorConfig {
             agents: if args.no_agent || bots.is_none() { Some(0) } else { args.agents },
             agent: AgentConfig {
                 sound: bots.unwrap_or(AgentSound::Echo),
+                ice: args.agent_ice,
                 codecs: if args.codecs.is_empty() { CodecKind::ALL.to_vec() } else { args.codecs },
                 record_dir: args.record,
                 join_after: args.join_after,

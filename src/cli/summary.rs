@@ -50,6 +50,8 @@ pub struct CallSummary {
     pub quality: Option<QualitySummary>,
     /// Why it sounded bad, in one sentence; `null` when the figures show nothing wrong.
     pub why: Option<String>,
+    /// What interruptions did to the call.
+    pub interruptions: InterruptionSummary,
 }
 
 /// The agent of a call.
@@ -59,6 +61,17 @@ pub struct PartySummary {
     pub id: String,
     /// The name to show.
     pub name: String,
+}
+
+/// What interruptions did to a call.
+#[derive(Debug, Clone, Copy, Default, Serialize)]
+pub struct InterruptionSummary {
+    /// How often sound stopped for longer than the limit.
+    pub count: u32,
+    /// How long there was none, in all of them.
+    pub gap_ms: f64,
+    /// How often the call came back over a new connection.
+    pub restorations: u32,
 }
 
 /// How long the steps of a call took, in milliseconds.
@@ -81,6 +94,12 @@ pub struct IceSummary {
     pub local: Option<String>,
     /// The far side.
     pub remote: Option<String>,
+    /// What carries the media to the relay of this side: `udp`, `tcp` or `tls` (W3C `relayProtocol`).
+    pub relay_protocol: Option<String>,
+    /// The relay of this side, as it was configured (W3C `url`).
+    pub relay_url: Option<String>,
+    /// Datagrams that were given up since the stream to the relay was slower than the media.
+    pub relay_dropped: u64,
 }
 
 impl CallSummary {
@@ -104,6 +123,7 @@ impl CallSummary {
             remote: None,
             quality: None,
             why: None,
+            interruptions: InterruptionSummary::default(),
         }
     }
 
@@ -127,10 +147,18 @@ impl CallSummary {
             ice: IceSummary {
                 local: stats.peer.local_candidate.as_ref().map(ToString::to_string),
                 remote: stats.peer.remote_candidate.as_ref().map(ToString::to_string),
+                relay_protocol: stats.peer.local_candidate.as_ref().and_then(|c| c.relay_protocol.clone()),
+                relay_url: stats.peer.local_candidate.as_ref().and_then(|c| c.url.clone()),
+                relay_dropped: stats.peer.relay_dropped,
             },
             recording: report.recording.clone(),
             recording_both: report.recording_both.clone(),
             problems: report.problems.clone(),
+            interruptions: InterruptionSummary {
+                count: report.recovery.interruptions,
+                gap_ms: ms(report.recovery.gap),
+                restorations: report.recovery.restorations,
+            },
             ..Self::without_call(report.end.outcome, report.end.reason.clone())
         }
     }
@@ -192,6 +220,16 @@ impl fmt::Display for CallSummary {
         }
         if let Some(quality) = &self.quality {
             line(f, "quality", quality)?;
+        }
+        let InterruptionSummary { count, gap_ms, restorations } = self.interruptions;
+        if count + restorations > 0 {
+            let times = |n: u32| match n {
+                0 => "never".to_owned(),
+                1 => "once".to_owned(),
+                n => format!("{n} times"),
+            };
+            let gap = gap_ms / 1000.0;
+            line(f, "cut off", &format_args!("{}, {gap:.1} s in all; restored {}", times(count), times(restorations)))?;
         }
         if let Some(rtt) = self.rtt_ms {
             line(f, "round trip", &format_args!("{rtt:.1} ms"))?;

@@ -5,12 +5,13 @@ use super::error::PeerError;
 use super::event::PeerEvent;
 use super::handler::{Handler, RemoteOffer, lock};
 use super::network::LocalNetwork;
+use super::relay::{RelaySettings, Relays};
 use super::rtcp::{RemoteReport, RtcpTap};
 use super::sdp::{self, DtlsRole, Sections};
 use super::stats::PeerStats;
 use super::tap::{PacketTap, ShowPackets};
 use crate::api::signaling::IceCandidate;
-use crate::api::types::{IceServer, one_line};
+use crate::api::types::IceServer;
 use bytes::Bytes;
 use chatphone_media::audio::codec::CodecKind;
 use rtc::ice::mdns::MulticastDnsMode;
@@ -24,9 +25,8 @@ use tokio::sync::{mpsc, watch};
 use webrtc::media_stream::track_local::TrackLocal;
 use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
 use webrtc::peer_connection::{
-    MediaEngine, PeerConnectionBuilder, RTCConfigurationBuilder, RTCIceCandidateInit, RTCIceServer,
-    RTCIceTransportPolicy, RTCSessionDescription, Registry, SettingEngineBuilder, StatsSelector,
-    register_default_interceptors,
+    MediaEngine, PeerConnectionBuilder, RTCConfigurationBuilder, RTCIceCandidateInit, RTCIceTransportPolicy,
+    RTCSessionDescription, Registry, SettingEngineBuilder, StatsSelector, register_default_interceptors,
 };
 use webrtc::rtp_transceiver::RtpSender;
 
@@ -47,6 +47,8 @@ const RELAY_ACCEPTED_AFTER: Duration = Duration::from_millis(200);
 pub struct PeerConfig {
     /// STUN and TURN servers.
     pub ice_servers: Vec<IceServer>,
+    /// How those are reached.
+    pub relays: RelaySettings,
     /// The local addresses for media.
     pub network: LocalNetwork,
     /// Use relayed candidates alone (`iceTransportPolicy: relay`).
@@ -58,6 +60,7 @@ pub struct PeerConfig {
 /// One audio peer. Dropping it without [`AudioPeer::close`] closes it too, in a task.
 pub struct AudioPeer {
     connection: Connection,
+    relays: Arc<Relays>,
     sender: Arc<dyn RtpSender>,
     track: Arc<TrackLocalStaticRTP>,
     /// The name of the stream that the track is of.
@@ -71,6 +74,11 @@ pub struct AudioPeer {
     stream_codec: Mutex<CodecKind>,
     /// The far end takes what we send: it does not while it holds the call.
     takes_media: AtomicBool,
+    /// The far end sends, by its description.
+    sends_media: AtomicBool,
+    /// When RTCP last came.
+    rtcp_heard: watch::Receiver<Option<Instant>>,
+    gate: Gate,
 }
 
 /// The role that the crate's answer says it takes.
@@ -113,12 +121,14 @@ impl AudioPeer {
             // Without a route for multicast the mDNS socket cannot be made, and with it the peer.
             for mdns in [MulticastDnsMode::QueryOnly, MulticastDnsMode::Disabled] {
                 let offer = RemoteOffer::default();
-                let handler = Handler { events: events_tx.clone(), ice_up: Gate::default(), offer: Arc::clone(&offer) };
-                let tap = RtcpTap::new(ssrc, events_tx.clone(), reports_tx.clone());
+                let gate = Gate::default();
+                let handler = Handler { events: events_tx.clone(), ice_up: gate.clone(), offer: Arc::clone(&offer) };
+                let (heard_tx, rtcp_heard) = watch::channel(None);
+                let tap = RtcpTap::new(ssrc, events_tx.clone(), reports_tx.clone(), heard_tx);
                 match build(&config, addresses.clone(), mdns, handler, tap, shown.clone()).await {
-                    Ok(connection) => {
-                        let peer = Self::with_track(connection, ssrc, config.codecs, reports, offer).await?;
-                        return Ok((peer, events));
+                    Ok((connection, relays)) => {
+                        let peer = Self::with_track(connection, relays, ssrc, config.codecs, reports, offer).await?;
+                        return Ok((Self { rtcp_heard, gate, ..peer }, events));
                     }
                     Err(e) => last = e.to_string(),
                 }
@@ -132,6 +142,7 @@ impl AudioPeer {
 
     async fn with_track(
         connection: Connection,
+        relays: Arc<Relays>,
         ssrc: u32,
         codecs: Vec<CodecKind>,
         reports: watch::Receiver<Option<RemoteReport>>,
@@ -155,6 +166,7 @@ impl AudioPeer {
         let (dtls_role, takes_media) = (Mutex::default(), AtomicBool::new(true));
         Ok(Self {
             connection,
+            relays,
             sender,
             track,
             stream,
@@ -165,6 +177,9 @@ impl AudioPeer {
             dtls_role,
             stream_codec,
             takes_media,
+            sends_media: AtomicBool::new(true),
+            rtcp_heard: watch::channel(None).1,
+            gate: Gate::default(),
         })
     }
 
@@ -207,6 +222,7 @@ impl AudioPeer {
             *lock(&self.dtls_role).get_or_insert_with(|| sections.our_role().unwrap_or_else(|| written(&answer.sdp)));
         let sdp = sections.answer(&answer.sdp, Some(role));
         self.takes_media.store(sections.takes_media(), Ordering::Release);
+        self.sends_media.store(sections.sends_media(), Ordering::Release);
         // Known before the first candidate is gathered.
         *lock(&self.offer) = Some(sections);
         self.connection.set_local_description(answer).await.map_err(local)?;
@@ -231,6 +247,7 @@ impl AudioPeer {
             return Err(error);
         }
         self.takes_media.store(sections.takes_media(), Ordering::Release);
+        self.sends_media.store(sections.sends_media(), Ordering::Release);
         lock(&self.dtls_role).get_or_insert(sections.our_role().unwrap_or(DtlsRole::Passive));
         Ok(())
     }
@@ -252,6 +269,12 @@ impl AudioPeer {
     /// [`PeerError::Candidate`]; the call can go on with the other candidates.
     pub async fn add_candidate(&self, candidate: &IceCandidate) -> Result<(), PeerError> {
         if candidate.candidate.trim().is_empty() {
+            return Ok(());
+        }
+        // The crate has TCP candidates of its own only with a port that listens, which no firewall lets in and a phone has
+        // no business to open; without one it would connect to this for nothing, under a relay-only policy too.
+        if candidate.candidate.split_ascii_whitespace().nth(2).is_some_and(|p| p.eq_ignore_ascii_case("tcp")) {
+            tracing::debug!("a TCP candidate (RFC 6544) is passed over");
             return Ok(());
         }
         let known = match &*lock(&self.offer) {
@@ -290,7 +313,22 @@ impl AudioPeer {
             Ok(Some(dtls)) => dtls.ice_transport().get_selected_candidate_pair().await.ok().flatten(),
             _ => None,
         };
-        PeerStats::read(&report, selected.as_ref(), *self.reports.borrow())
+        PeerStats::read(&report, selected.as_ref(), *self.reports.borrow(), &self.relays)
+    }
+
+    /// When RTCP of the far end last came.
+    pub fn rtcp_heard(&self) -> Option<Instant> {
+        *self.rtcp_heard.borrow()
+    }
+
+    /// Whether the far end sends, by its description: it does not while it holds the call (RFC 3264, 8.4).
+    pub fn sends_media(&self) -> bool {
+        self.sends_media.load(Ordering::Acquire)
+    }
+
+    /// Cuts every UDP way of this peer, in both directions, or mends them: a line on order, for tests.
+    pub fn set_dark(&self, dark: bool) {
+        self.gate.set_dark(dark);
     }
 
     /// Closes the connection and its sockets.
@@ -340,27 +378,6 @@ impl RtpWriter {
     }
 }
 
-/// The servers, each with one address.
-fn each_ice_server(servers: &[IceServer]) -> impl Iterator<Item = RTCIceServer> {
-    servers.iter().flat_map(|server| {
-        server.urls.iter().map(|url| RTCIceServer {
-            urls: vec![url.trim().to_owned()],
-            username: server.username.clone().unwrap_or_default(),
-            credential: server.credential.clone().unwrap_or_default(),
-        })
-    })
-}
-
-/// Which of the servers a peer leaves out, and why: no `stun:` or `turn:` address (RFC 7064, RFC 7065), or a TURN server
-/// without user name or password.
-pub fn unusable_ice_servers(servers: &[IceServer]) -> Vec<String> {
-    let why = |server: RTCIceServer| {
-        let error = server.urls().err()?;
-        Some(format!("{}: {error}", one_line(&server.urls.concat())))
-    };
-    each_ice_server(servers).filter_map(why).collect()
-}
-
 async fn build(
     config: &PeerConfig,
     addresses: Vec<std::net::SocketAddr>,
@@ -368,7 +385,7 @@ async fn build(
     handler: Handler,
     tap: RtcpTap,
     shown: Option<PacketTap>,
-) -> Result<Connection, webrtc::error::Error> {
+) -> Result<(Connection, Arc<Relays>), webrtc::error::Error> {
     let mut media = MediaEngine::default();
     for codec in all_codecs(&config.codecs) {
         media.register_codec(codec, RtpCodecKind::Audio)?;
@@ -382,27 +399,26 @@ async fn build(
         .with_host_acceptance_min_wait(Some(Duration::ZERO))
         .with_prflx_acceptance_min_wait(Some(PRFLX_ACCEPTED_AFTER))
         .with_srflx_acceptance_min_wait(Some(SRFLX_ACCEPTED_AFTER))
-        .with_relay_acceptance_min_wait(Some(RELAY_ACCEPTED_AFTER))
+        .with_relay_acceptance_min_wait(Some(if config.relay_only { Duration::ZERO } else { RELAY_ACCEPTED_AFTER }))
         .with_include_loopback_candidate(true)
         .with_multicast_dns_mode(mdns)
         .build();
     let policy = if config.relay_only { RTCIceTransportPolicy::Relay } else { RTCIceTransportPolicy::All };
-    // One that cannot be used would be the end of the peer, and so of a call that the others suffice for.
-    let ice_servers = each_ice_server(&config.ice_servers).filter(|s| s.urls().is_ok());
+    // One that cannot be used would be the end of the peer, and so of a call that the others suffice for: it is left out.
+    let (relays, ice_servers) =
+        Relays::new(&config.ice_servers, config.relays.clone(), config.relay_only, handler.events.clone())
+            .map_err(webrtc::error::Error::Other)?;
     let connection = PeerConnectionBuilder::new()
         .with_configuration(
-            RTCConfigurationBuilder::new()
-                .with_ice_servers(ice_servers.collect())
-                .with_ice_transport_policy(policy)
-                .build(),
+            RTCConfigurationBuilder::new().with_ice_servers(ice_servers).with_ice_transport_policy(policy).build(),
         )
         .with_media_engine(media)
         .with_setting_engine(settings)
         .with_interceptor_registry(registry)
-        .with_runtime(Arc::new(HoldingRuntime::new(handler.ice_up.clone())))
+        .with_runtime(Arc::new(HoldingRuntime::new(handler.ice_up.clone(), Arc::clone(&relays))))
         .with_handler(Arc::new(handler))
         .with_udp_addrs(addresses)
         .build()
         .await?;
-    Ok(Connection::new(connection))
+    Ok((Connection::new(connection), relays))
 }

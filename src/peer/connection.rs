@@ -59,7 +59,13 @@ mod tests {
 
     fn config() -> PeerConfig {
         let network = LocalNetwork::towards(Some([127, 0, 0, 1].into()));
-        PeerConfig { ice_servers: Vec::new(), network, relay_only: false, codecs: vec![CodecKind::Opus] }
+        PeerConfig {
+            ice_servers: Vec::new(),
+            relays: Default::default(),
+            network,
+            relay_only: false,
+            codecs: vec![CodecKind::Opus],
+        }
     }
 
     async fn no_task_is_left() {

@@ -11,11 +11,13 @@
 //! ([`Nominations`]).
 
 use super::nomination::Nominations;
+use super::relay::{Relays, relayed_payload};
 use futures::FutureExt;
 use std::collections::VecDeque;
 use std::io::{self, IoSliceMut};
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -34,6 +36,8 @@ pub(super) struct Gate {
     state: Arc<Mutex<State>>,
     /// Ends the driver's sleep, the running one or else the next.
     nudge: Arc<Notify>,
+    /// Nothing passes either way: the line was cut on order.
+    dark: Arc<AtomicBool>,
 }
 
 #[derive(Debug, Default)]
@@ -51,6 +55,15 @@ impl Gate {
         for waker in std::mem::take(&mut state.waiting) {
             waker.wake();
         }
+    }
+
+    /// Cuts the line, or mends it.
+    pub(super) fn set_dark(&self, dark: bool) {
+        self.dark.store(dark, Ordering::Release);
+    }
+
+    fn is_dark(&self) -> bool {
+        self.dark.load(Ordering::Acquire)
     }
 
     /// Whether it is open; if not, the task is woken when it opens.
@@ -72,11 +85,40 @@ impl Gate {
 pub(super) struct HoldingRuntime {
     inner: TokioRuntime,
     gate: Gate,
+    relays: Arc<Relays>,
+    rounds: Arc<AtomicU8>,
+}
+
+/// Rounds of the driver between something that happened and what follows from it for a relay: of what comes from one the
+/// answer is found in the first, wrapped for the relay in the second, and sent in the third.
+const MORE_ROUNDS: u8 = 2;
+
+/// One sleep of the driver. It goes to sleep with packets for a relay in its queue, for as long as nothing else happens:
+/// so when anything has happened, it is made to go round again before it sleeps.
+struct Round {
+    left: Arc<AtomicU8>,
+    is_spare: bool,
+}
+
+impl Round {
+    /// Whether this is no sleep but a round more.
+    fn is_spare(&mut self) -> bool {
+        self.is_spare = self.left.fetch_update(Ordering::AcqRel, Ordering::Acquire, |left| left.checked_sub(1)).is_ok();
+        self.is_spare
+    }
+}
+
+impl Drop for Round {
+    fn drop(&mut self) {
+        if !self.is_spare {
+            self.left.store(MORE_ROUNDS, Ordering::Release);
+        }
+    }
 }
 
 impl HoldingRuntime {
-    pub(super) fn new(gate: Gate) -> Self {
-        Self { inner: TokioRuntime, gate }
+    pub(super) fn new(gate: Gate, relays: Arc<Relays>) -> Self {
+        Self { inner: TokioRuntime, gate, relays, rounds: Arc::default() }
     }
 }
 
@@ -86,7 +128,7 @@ impl Runtime for HoldingRuntime {
     }
 
     fn wrap_udp_socket(&self, socket: UdpSocket) -> io::Result<Arc<dyn AsyncUdpSocket>> {
-        let inner = self.inner.wrap_udp_socket(socket)?;
+        let inner = self.relays.wrap(socket, |socket| self.inner.wrap_udp_socket(socket))?;
         let gate = self.gate.clone();
         Ok(Arc::new(HoldingSocket { inner, gate, held: Mutex::default(), nominations: Mutex::default() }))
     }
@@ -106,12 +148,19 @@ impl Runtime for HoldingRuntime {
         &'a self,
         host: &'a str,
     ) -> Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send + 'a>> {
-        self.inner.resolve_host(host)
+        match self.relays.resolve(host) {
+            Some(addresses) => std::future::ready(Ok(addresses)).boxed(),
+            None => self.inner.resolve_host(host),
+        }
     }
 
     fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + 'static>> {
         let (timer, nudge) = (self.inner.sleep(duration), Arc::clone(&self.gate.nudge));
+        let mut round = self.relays.in_use().then(|| Round { left: Arc::clone(&self.rounds), is_spare: false });
         Box::pin(async move {
+            if round.as_mut().is_some_and(Round::is_spare) {
+                return;
+            }
             tokio::select! {
                 () = timer => {}
                 () = nudge.notified() => {}
@@ -198,9 +247,10 @@ impl HoldingSocket {
     }
 }
 
-/// By the first byte, 20 to 63 (RFC 9443, 3).
+/// By the first byte, 20 to 63 (RFC 9443, 3); also of what came through a relay.
 fn is_dtls(datagram: &[u8]) -> bool {
-    datagram.first().is_some_and(|b| (20..=63).contains(b))
+    let dtls = |data: &[u8]| data.first().is_some_and(|b| (20..=63).contains(b));
+    dtls(datagram) || relayed_payload(datagram).is_some_and(dtls)
 }
 
 impl AsyncUdpSocket for HoldingSocket {
@@ -209,6 +259,9 @@ impl AsyncUdpSocket for HoldingSocket {
     }
 
     fn poll_send(&self, cx: &mut Context<'_>, transmit: &Transmit<'_>) -> Poll<io::Result<usize>> {
+        if self.gate.is_dark() {
+            return Poll::Ready(Ok(transmit.contents.len()));
+        }
         for datagram in transmit.contents.chunks(transmit.segment_size.unwrap_or(usize::MAX).max(1)) {
             self.nominations().0.sent(datagram);
         }
@@ -234,6 +287,9 @@ impl AsyncUdpSocket for HoldingSocket {
                 continue;
             }
             let received = self.inner.poll_recv(cx, bufs, meta);
+            if matches!(received, Poll::Ready(Ok(_))) && self.gate.is_dark() {
+                continue;
+            }
             if let Poll::Ready(Ok(n)) = received {
                 self.watch(n, bufs, meta);
             }
@@ -277,12 +333,18 @@ mod tests {
         message.raw
     }
 
+    fn runtime(gate: &Gate) -> HoldingRuntime {
+        let (relays, _) =
+            Relays::new(&[], Default::default(), false, tokio::sync::mpsc::unbounded_channel().0).unwrap();
+        HoldingRuntime::new(gate.clone(), relays)
+    }
+
     async fn sockets() -> (Arc<dyn AsyncUdpSocket>, Gate, tokio::net::UdpSocket) {
         let gate = Gate::default();
         let ours = UdpSocket::bind("127.0.0.1:0").unwrap();
         let theirs = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
         theirs.connect(ours.local_addr().unwrap()).await.unwrap();
-        (HoldingRuntime::new(gate.clone()).wrap_udp_socket(ours).unwrap(), gate, theirs)
+        (runtime(&gate).wrap_udp_socket(ours).unwrap(), gate, theirs)
     }
 
     async fn receive(socket: &Arc<dyn AsyncUdpSocket>) -> Vec<u8> {
@@ -307,7 +369,7 @@ mod tests {
     #[tokio::test]
     async fn the_drivers_sleep_ends_when_ice_comes_up() {
         let gate = Gate::default();
-        let sleep = HoldingRuntime::new(gate.clone()).sleep(Duration::from_secs(3600));
+        let sleep = runtime(&gate).sleep(Duration::from_secs(3600));
         gate.open();
         sleep.await;
     }

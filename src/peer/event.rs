@@ -1,3 +1,4 @@
+use super::relay::RelayEvent;
 use super::rtcp::RemoteReport;
 use crate::api::signaling::IceCandidate;
 use bytes::Bytes;
@@ -62,4 +63,6 @@ pub enum PeerEvent {
     Rtp(ReceivedRtp),
     /// The far end told how it receives us.
     RemoteReport(RemoteReport),
+    /// A TURN server did something that the call may suffer from.
+    Relay(RelayEvent),
 }

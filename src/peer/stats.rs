@@ -1,8 +1,10 @@
+use super::relay::Relays;
 use super::rtcp::RemoteReport;
-use rtc::peer_connection::transport::RTCIceCandidatePair;
+use rtc::peer_connection::transport::{RTCIceCandidatePair, RTCIceCandidateType};
 use rtc::statistics::stats::ice_candidate_pair::{RTCIceCandidatePairStats, RTCStatsIceCandidatePairState};
 use serde::Serialize;
 use std::fmt;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 use webrtc::peer_connection::{RTCIceCandidate, RTCStatsReport};
 
@@ -17,12 +19,22 @@ pub struct CandidateInfo {
     pub address: Option<String>,
     /// Port.
     pub port: u16,
+    /// What carries the media to the relay: `udp`, `tcp` or `tls`. Of a relayed candidate of this side alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub relay_protocol: Option<String>,
+    /// The relay, as it was configured. Of a relayed candidate of this side alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
 }
 
 impl fmt::Display for CandidateInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let address = self.address.as_deref().unwrap_or("?");
-        write!(f, "{} {} {address}:{}", self.candidate_type, self.protocol, self.port)
+        write!(f, "{} {} {address}:{}", self.candidate_type, self.protocol, self.port)?;
+        match (&self.url, &self.relay_protocol) {
+            (Some(url), Some(protocol)) => write!(f, " of {url} over {}", protocol.to_uppercase()),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -39,8 +51,14 @@ pub struct PeerStats {
     pub bytes_sent: u64,
     /// RTP packets sent.
     pub packets_sent: u64,
+    /// Answers to our ICE checks: as long as these grow, the far end is there.
+    pub responses_received: u64,
+    /// The address of this machine that the packets leave from, where the pair in use tells it.
+    pub local_address: Option<IpAddr>,
     /// The last report of the far end on what we send.
     pub remote_report: Option<RemoteReport>,
+    /// Datagrams that were given up since the stream to the relay was slower than the media.
+    pub relay_dropped: u64,
 }
 
 impl PeerStats {
@@ -61,10 +79,12 @@ impl PeerStats {
         report: &RTCStatsReport,
         selected: Option<&RTCIceCandidatePair>,
         remote_report: Option<RemoteReport>,
+        relays: &Relays,
     ) -> Self {
         let mut stats = Self {
             remote_report,
-            local_candidate: selected.map(|pair| candidate(pair.local())),
+            local_candidate: selected.map(|pair| local_candidate(pair.local(), relays)),
+            relay_dropped: relays.dropped(),
             remote_candidate: selected.map(|pair| candidate(pair.remote())),
             ..Self::default()
         };
@@ -72,6 +92,8 @@ impl PeerStats {
             stats.current_round_trip_time =
                 (pair.current_round_trip_time > 0.0).then(|| Duration::from_secs_f64(pair.current_round_trip_time));
         }
+        stats.local_address = selected.and_then(|pair| own_address(pair.local()));
+        stats.responses_received = report.candidate_pairs().map(|pair| pair.responses_received).sum();
         for stream in report.outbound_rtp_streams() {
             stats.bytes_sent += stream.sent_rtp_stream_stats.bytes_sent;
             stats.packets_sent += stream.sent_rtp_stream_stats.packets_sent;
@@ -88,11 +110,30 @@ fn selected_pair(report: &RTCStatsReport) -> Option<&RTCIceCandidatePairStats> {
         .max_by_key(|p| (p.nominated, p.packets_sent + p.packets_received))
 }
 
+fn local_candidate(c: &RTCIceCandidate, relays: &Relays) -> CandidateInfo {
+    let relay = c.address.parse().ok().and_then(|ip| relays.relaying(SocketAddr::new(ip, c.port)));
+    let (url, protocol) = relay.unzip();
+    CandidateInfo { url, relay_protocol: protocol.map(|p| p.to_string()), ..candidate(c) }
+}
+
+/// The address of this machine behind a candidate of ours: a host candidate's own, the base of a reflexive one. What
+/// stands beside a relayed one is an address that the TURN server saw (RFC 8839, 5.1).
+fn own_address(c: &RTCIceCandidate) -> Option<IpAddr> {
+    let own = match c.typ {
+        RTCIceCandidateType::Host => &c.address,
+        RTCIceCandidateType::Srflx | RTCIceCandidateType::Prflx => &c.related_address,
+        _ => return None,
+    };
+    own.parse().ok().filter(|address: &IpAddr| !address.is_unspecified())
+}
+
 fn candidate(c: &RTCIceCandidate) -> CandidateInfo {
     CandidateInfo {
         candidate_type: c.typ.to_string(),
         protocol: c.protocol.to_string(),
         address: Some(c.address.clone()).filter(|a| !a.is_empty()),
         port: c.port,
+        relay_protocol: None,
+        url: None,
     }
 }

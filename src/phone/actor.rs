@@ -1,10 +1,12 @@
 //! The task that owns the chat and the call.
 
+use super::last_call::{CutCall, LastCall, TOUCH_EVERY};
 use super::state::PhoneState;
 use super::{Command, EndChat, PhoneConfig, PhoneEvent};
 use crate::api::ServerEvent;
-use crate::call::{CallDriver, CallNotice, Input, Phase};
+use crate::call::{CallDriver, CallEvent, CallNotice, Input, Phase};
 use crate::chat::{self, ChatDriver, ChatEvent};
+use crate::network::{NetworkEvent, NetworkWatch};
 use crate::peer::media::SoundControls;
 use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
@@ -25,6 +27,7 @@ pub(super) async fn run(
     let mut chat = ChatDriver::new(config.client.clone(), config.session);
     chat.command(chat::Command::Open(config.request));
     let call = CallDriver::new(config.call);
+    let last_call = config.last_call.map(LastCall::at);
     let mut actor = Actor {
         chat,
         call,
@@ -36,6 +39,12 @@ pub(super) async fn run(
         resumed: None,
         opens_until: None,
         chat_over: false,
+        agent: None,
+        network: config.watch_network.then(|| NetworkWatch::towards(config.client.host())),
+        cut_call: last_call.as_ref().and_then(LastCall::cut),
+        last_call,
+        touch_at: None,
+        call_party: None,
         told: Vec::new(),
     };
     actor.run().await;
@@ -55,6 +64,17 @@ struct Actor {
     /// When the opening of a chat is given up that is to be closed once it is open.
     opens_until: Option<Instant>,
     chat_over: bool,
+    /// The agent that the call knows of.
+    agent: Option<String>,
+    network: Option<NetworkWatch>,
+    /// Where the mark of a running call is left.
+    last_call: Option<LastCall>,
+    /// When it is touched.
+    touch_at: Option<Instant>,
+    /// The call of an earlier process, until it is known whether its chat is this one.
+    cut_call: Option<CutCall>,
+    /// The other side of the call.
+    call_party: Option<String>,
     /// Told once the state is published, so that who hears an event finds the state that goes with it.
     told: Vec<PhoneEvent>,
 }
@@ -64,6 +84,8 @@ enum Happening {
     Command(Option<Command>),
     Chat(Option<ChatEvent>),
     Call(CallNotice),
+    Network(NetworkEvent),
+    Touch,
     NotOpened,
     Late,
 }
@@ -75,6 +97,8 @@ impl Actor {
                 command = self.commands.recv(), if self.deadline.is_none() => Happening::Command(command),
                 event = self.chat.next(), if !self.chat_over => Happening::Chat(event),
                 notice = self.call.next() => Happening::Call(notice),
+                event = change(self.network.as_mut()) => Happening::Network(event),
+                () = sleep_until(self.touch_at.unwrap_or_else(Instant::now)), if self.touch_at.is_some() => Happening::Touch,
                 () = sleep_until(self.opens_until.unwrap_or_else(Instant::now)), if self.opens_until.is_some() => {
                     Happening::NotOpened
                 }
@@ -87,9 +111,12 @@ impl Actor {
                 Happening::Chat(Some(event)) => self.chat_event(event),
                 Happening::Chat(None) => self.chat_is_over(),
                 Happening::Call(notice) => self.call_notice(notice),
+                Happening::Network(event) => self.network_event(event),
+                Happening::Touch => self.touch(),
                 Happening::NotOpened => self.shut_chat(false),
                 Happening::Late => {
                     tracing::warn!("the phone was not shut down in time; the rest is dropped");
+                    self.unmark();
                     return;
                 }
             }
@@ -177,17 +204,29 @@ impl Actor {
             ChatEvent::Server { event: ServerEvent::PartyLeft(left), .. } => {
                 self.call.handle(Input::PartyLeft(left.party_id.clone()));
             }
-            ChatEvent::Opened { resumed, .. } => {
+            ChatEvent::Opened { resumed, chat } => {
                 let resumed = *resumed;
+                self.check_cut_call(resumed, &chat.chat_id);
                 self.resumed = Some(resumed);
                 if self.opens_until.is_some() {
                     self.shut_chat(!resumed);
                 }
             }
+            ChatEvent::Reconnecting { .. } => self.call.handle(Input::Signaling { up: false }),
+            ChatEvent::Reconnected => self.call.handle(Input::Signaling { up: true }),
             ChatEvent::Ended { .. } => self.chat_is_over(),
             _ => {}
         }
+        let agent = self.chat.session().parties().agent().map(|p| p.id.clone());
+        if self.agent != agent {
+            self.agent.clone_from(&agent);
+            self.call.handle(Input::CurrentAgent(agent));
+        }
+        let restored = matches!(event, ChatEvent::Restored { .. });
         self.tell(PhoneEvent::Chat(event));
+        if restored {
+            self.tell_of_cut_call();
+        }
     }
 
     fn chat_is_over(&mut self) {
@@ -204,11 +243,84 @@ impl Actor {
                 self.tell(PhoneEvent::Signaling { sent: true, party_id: told.0, signal: told.1 });
                 self.chat.command(chat::Command::Signal { party_id, signal });
             }
-            CallNotice::Event(event) => self.tell(PhoneEvent::Call(event)),
+            CallNotice::Event(event) => {
+                self.follow_call(&event);
+                self.tell(PhoneEvent::Call(event));
+            }
             CallNotice::Sound(notice) => self.tell(PhoneEvent::Sound(notice)),
             CallNotice::Digit(digit) => self.tell(PhoneEvent::Digit(digit)),
             CallNotice::Report(report) => self.tell(PhoneEvent::CallReport(report)),
         }
+    }
+
+    fn network_event(&mut self, event: NetworkEvent) {
+        let (addresses, matters) = match &event {
+            NetworkEvent::AddressesChanged { addresses, route, .. } => (addresses.clone(), *route),
+            NetworkEvent::WokeUp { addresses, .. } => (addresses.clone(), true),
+        };
+        tracing::debug!(?event, "the network changed");
+        if matters {
+            self.chat.command(chat::Command::Reconnect);
+        }
+        self.call.handle(Input::NetworkChanged { addresses });
+        if matters {
+            self.tell(PhoneEvent::Network(event));
+        }
+    }
+
+    /// Leaves a mark as long as a call runs.
+    fn follow_call(&mut self, event: &CallEvent) {
+        match event {
+            CallEvent::Requesting { party_id, .. } => self.call_party = Some(party_id.clone()),
+            CallEvent::Ringing { party_id, .. } => self.call_party = party_id.clone(),
+            CallEvent::Connected => {
+                let session = self.chat.session();
+                let party_id = self.call_party.clone().or_else(|| session.parties().agent().map(|p| p.id.clone()));
+                if let (Some(last), Some(party_id), Some(chat_id)) = (&mut self.last_call, party_id, session.chat_id())
+                {
+                    last.begin(&CutCall { chat_id: chat_id.to_owned(), party_id });
+                    self.touch_at = Some(Instant::now() + TOUCH_EVERY);
+                }
+            }
+            CallEvent::Ended(_) => self.unmark(),
+            _ => {}
+        }
+    }
+
+    fn unmark(&mut self) {
+        (self.touch_at, self.call_party) = (None, None);
+        if let Some(last) = &mut self.last_call {
+            last.end();
+        }
+    }
+
+    fn touch(&mut self) {
+        self.touch_at = Some(Instant::now() + TOUCH_EVERY);
+        if let Some(last) = &self.last_call {
+            last.touch();
+        }
+    }
+
+    /// A call of an earlier process is of no interest in another chat.
+    fn check_cut_call(&mut self, resumed: bool, chat_id: &str) {
+        let same = |cut: &CutCall| resumed && cut.chat_id == chat_id;
+        if self.cut_call.take_if(|cut| !same(cut)).is_some() {
+            self.last_call.iter().for_each(LastCall::forget);
+        }
+    }
+
+    fn tell_of_cut_call(&mut self) {
+        let Some(cut) = self.cut_call.take() else { return };
+        self.last_call.iter().for_each(LastCall::forget);
+        let parties = self.chat.session().parties();
+        let same = parties.get(&cut.party_id).filter(|party| party.present);
+        let told = match same.or_else(|| parties.agent()) {
+            Some(party) => (party.id.clone(), party.name()),
+            // Without a history nobody is known, and the agent is there all the same perhaps.
+            None if parties.all().next().is_none() => (cut.party_id.clone(), cut.party_id),
+            None => return,
+        };
+        self.tell(PhoneEvent::CallWasCut { party_id: told.0, name: told.1 });
     }
 
     fn tell(&mut self, event: PhoneEvent) {
@@ -241,5 +353,12 @@ impl Actor {
             }
             changed
         });
+    }
+}
+
+async fn change(network: Option<&mut NetworkWatch>) -> NetworkEvent {
+    match network {
+        Some(network) => network.next().await,
+        None => std::future::pending().await,
     }
 }

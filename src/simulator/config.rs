@@ -44,6 +44,9 @@ pub struct SimulatorConfig {
     /// Bots on duty; chats above it stay queued, as long as no desk takes them. `None`: one for everybody. 0: all chats
     /// are for desks.
     pub agents: Option<usize>,
+    /// How long the chats and calls of a desk whose page is gone without signing out (loaded anew, a network that is lost)
+    /// wait for it to come back, under the same name.
+    pub desk_grace: Duration,
     /// What each agent does.
     pub agent: AgentConfig,
 }
@@ -66,6 +69,7 @@ impl Default for SimulatorConfig {
             inactivity_timeout: Some(Duration::from_secs(600)),
             max_sessions: 1000,
             agents: None,
+            desk_grace: Duration::from_secs(4),
             agent: AgentConfig::default(),
         }
     }
@@ -76,6 +80,8 @@ impl Default for SimulatorConfig {
 pub struct AgentConfig {
     /// What the agent lets the caller hear.
     pub sound: AgentSound,
+    /// Which ICE candidates each agent has.
+    pub ice: AgentIce,
     /// The codecs that each agent has, best first; telephone events, and comfort noise beside codecs of 8 kHz, come with
     /// them.
     pub codecs: Vec<CodecKind>,
@@ -101,6 +107,7 @@ impl Default for AgentConfig {
     fn default() -> Self {
         Self {
             sound: AgentSound::Echo,
+            ice: AgentIce::All,
             codecs: CodecKind::ALL.to_vec(),
             record_dir: None,
             join_after: Duration::from_millis(200),
@@ -110,6 +117,31 @@ impl Default for AgentConfig {
             reject: None,
             no_offer: false,
             hang_up_after: None,
+        }
+    }
+}
+
+/// Which ICE candidates an agent has.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum AgentIce {
+    /// All: its own addresses, and those that the ICE servers give it.
+    #[default]
+    All,
+    /// Its own addresses alone; it uses no ICE server.
+    Host,
+    /// Relayed ones alone.
+    Relay,
+}
+
+impl FromStr for AgentIce {
+    type Err = String;
+
+    fn from_str(s: &str) -> Result<Self, String> {
+        match s {
+            "all" => Ok(Self::All),
+            "host" => Ok(Self::Host),
+            "relay" => Ok(Self::Relay),
+            _ => Err("expected all, host or relay".into()),
         }
     }
 }

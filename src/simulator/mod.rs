@@ -59,7 +59,7 @@ mod widget;
 
 pub use center::Load;
 pub use config::{
-    AgentConfig, AgentKind, AgentSound, Hours, Rejection, SimulatorConfig, parse_ice_server, parse_parameter,
+    AgentConfig, AgentIce, AgentKind, AgentSound, Hours, Rejection, SimulatorConfig, parse_ice_server, parse_parameter,
 };
 pub use error::SimulatorError;
 pub use fault::{

@@ -31,7 +31,9 @@ const BROWSER_LINES: &str = "a=group:BUNDLE 0 1\r\na=extmap-allow-mixed\r\na=msi
 async fn new_peer() -> (AudioPeer, tokio::sync::mpsc::UnboundedReceiver<chatphone::peer::PeerEvent>) {
     let network = LocalNetwork::only([127, 0, 0, 1].into());
     let codecs = CodecKind::ALL.to_vec();
-    AudioPeer::new(PeerConfig { ice_servers: vec![], network, relay_only: false, codecs }).await.unwrap()
+    AudioPeer::new(PeerConfig { ice_servers: vec![], relays: Default::default(), network, relay_only: false, codecs })
+        .await
+        .unwrap()
 }
 
 fn count_panics() {

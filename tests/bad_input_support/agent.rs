@@ -23,6 +23,7 @@ impl Agent {
     pub async fn new(voice: Voice) -> Self {
         let (peer, mut events) = AudioPeer::new(PeerConfig {
             ice_servers: vec![],
+            relays: Default::default(),
             network: LocalNetwork::only([127, 0, 0, 1].into()),
             relay_only: false,
             codecs: vec![CodecKind::Opus],

@@ -40,7 +40,15 @@ impl Customer {
             limits: CallConfig::default(),
         };
         let session = SessionConfig::default();
-        let (phone, events, _) = Phone::start(PhoneConfig { client, request, session, call, end_chat: EndChat::IfNew });
+        let (phone, events, _) = Phone::start(PhoneConfig {
+            client,
+            request,
+            session,
+            call,
+            end_chat: EndChat::IfNew,
+            watch_network: false,
+            last_call: None,
+        });
         Self { phone, events }
     }
 

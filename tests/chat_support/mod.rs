@@ -1,5 +1,5 @@
 //! A center that answers as each test tells it to, and a session with it.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, dead_code)] // each test file uses its part
 
 use axum::Json;
 use axum::body::{Body, Bytes};

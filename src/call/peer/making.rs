@@ -1,8 +1,9 @@
 //! Makes a peer, with the ICE servers of the moment.
 
 use super::Setup;
+use crate::api::Client;
 use crate::api::types::IceServer;
-use crate::peer::{AudioPeer, PeerConfig, PeerError, PeerEvent, unusable_ice_servers};
+use crate::peer::{AudioPeer, PeerConfig, PeerError, PeerEvent, RelaySettings, Renew, unusable_ice_servers};
 use std::time::Duration;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::timeout;
@@ -27,11 +28,23 @@ pub(super) async fn make_peer(setup: Setup) -> Made {
     }
     let config = PeerConfig {
         ice_servers,
+        relays: relay_settings(&setup.client),
         network: setup.network.clone(),
         relay_only: setup.relay_only,
         codecs: setup.sound.codecs.clone(),
     };
     (AudioPeer::tapped(config, setup.tap).await, problems)
+}
+
+/// As the contact center is reached. Credentials that have expired by the time they are used are fetched again.
+fn relay_settings(client: &Client) -> RelaySettings {
+    let (ca_file, proxy) = (client.ca_file().map(Into::into), client.proxy().cloned());
+    let client = client.clone();
+    let renew = Renew::new(move || {
+        let client = client.clone();
+        async move { Some(timeout(ICE_SERVERS_WITHIN, client.ice_servers()).await.ok()?.ok()?.servers) }
+    });
+    RelaySettings { ca_file, proxy, renew: Some(renew) }
 }
 
 fn without_servers(problems: &mut Vec<String>, why: &str) -> Vec<IceServer> {

@@ -30,8 +30,13 @@ fn setup() -> Setup {
 
 /// A peer that has agreed on codecs with another.
 async fn peer() -> AudioPeer {
-    let config =
-        PeerConfig { ice_servers: Vec::new(), network: network(), relay_only: false, codecs: CodecKind::ALL.to_vec() };
+    let config = PeerConfig {
+        ice_servers: Vec::new(),
+        relays: Default::default(),
+        network: network(),
+        relay_only: false,
+        codecs: CodecKind::ALL.to_vec(),
+    };
     let (far, _events) = AudioPeer::new(config.clone()).await.unwrap();
     let (peer, _events) = AudioPeer::new(config).await.unwrap();
     peer.accept_offer(&far.create_offer().await.unwrap()).await.unwrap();

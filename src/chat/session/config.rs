@@ -13,6 +13,10 @@ pub struct SessionConfig {
     pub open_attempts: u32,
     /// How often the history is tried before the session goes on without it. From 1.
     pub history_attempts: u32,
+    /// The chat is left to another program when its polls were in the way for so long. A server holds a poll for 15 s at
+    /// the most: a poll of this client's whose connection died is gone by then. The other program asks again as soon as
+    /// its poll is answered, and stays the one who gets the events.
+    pub in_use_after: Duration,
     /// How long [`Command::End`](crate::chat::Command::End) waits for the server to take it.
     pub end_within: Duration,
     /// How long [`Command::Shutdown`](crate::chat::Command::Shutdown) waits for the outbox to empty.
@@ -26,6 +30,7 @@ impl Default for SessionConfig {
             batch_limit: 32,
             open_attempts: 4,
             history_attempts: 4,
+            in_use_after: Duration::from_secs(45),
             end_within: Duration::from_secs(3),
             shutdown_within: Duration::from_secs(2),
         }

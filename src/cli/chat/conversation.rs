@@ -5,7 +5,7 @@ use super::forms::{self, Dialog, FormRequest, Forms, Step};
 use super::input::{Ask, Input, Read, Terminal};
 use super::render::{Layout, Line, Renderer, is_fine};
 use super::screen::Screen;
-use super::{act, json};
+use super::{act, json, text};
 use crate::api::{ClientEvent, ServerEvent};
 use crate::call::{CallEvent, CallReport, Phase};
 use crate::chat::{ChatEvent, EndReason, SendError};
@@ -39,6 +39,8 @@ pub struct Manners {
     pub idle_exit: Option<Duration>,
     /// Take incoming calls.
     pub auto_answer: bool,
+    /// Ask again for the call that an earlier run was killed in.
+    pub call_again: bool,
     /// Show JSON.
     pub json: bool,
     /// How lines look.
@@ -239,6 +241,24 @@ impl Conversation {
                 || vec![Line::notice(notice.to_string())],
                 || vec![json!({ "event": "sound", "notice": notice, "message": notice.to_string() })],
             ),
+            PhoneEvent::Network(event) => self.screen.show(
+                || vec![Line::notice(format!("{event}; connecting anew"))],
+                || vec![json!({ "event": "network_changed", "what": event.name() })],
+            ),
+            PhoneEvent::CallWasCut { party_id, name } => {
+                let again = self.manners.call_again;
+                let what = if again { "asking for it again" } else { "type /call to call again" };
+                self.show(
+                    vec![Line::notice(format!(
+                        "you were in a call with {} when chatphone stopped: {what}",
+                        text::name(&name)
+                    ))],
+                    json!({ "event": "call_was_cut", "party_id": party_id, "name": name }),
+                );
+                if again {
+                    self.phone.request_call(Some(party_id), false);
+                }
+            }
             PhoneEvent::CallReport(report) => self.call_report(&report),
         }
         if !self.agent_seen && self.phone.state().agent.is_some() {

@@ -21,13 +21,14 @@ mod screen;
 pub mod text;
 
 use crate::api::Client;
-use crate::call::{CallConfig, CallSetup};
+use crate::call::CallSetup;
 use crate::chat::SessionConfig;
 use crate::cli::connection::ConnectionArgs;
 use crate::cli::evidence::{self, EvidenceArgs, Following};
 use crate::cli::interrupt::Interrupts;
+use crate::cli::restore::RestoreArgs;
 use crate::cli::sound::{NetworkArgs, SoundArgs};
-use crate::config::Connection;
+use crate::config::{self, Connection};
 use crate::peer::media::MediaClock;
 use crate::phone::{EndChat, Phone, PhoneConfig};
 use anyhow::Context;
@@ -66,6 +67,10 @@ pub struct ChatArgs {
     #[arg(long)]
     keep_chat: bool,
 
+    /// When an earlier run was killed in a call, ask for it again without being told to
+    #[arg(long)]
+    call_again: bool,
+
     /// Take incoming calls without asking
     #[arg(long)]
     auto_answer: bool,
@@ -78,6 +83,9 @@ pub struct ChatArgs {
 
     #[command(flatten)]
     evidence: EvidenceArgs,
+
+    #[command(flatten)]
+    restore: RestoreArgs,
 }
 
 /// Runs the command.
@@ -88,6 +96,7 @@ pub async fn run(args: ChatArgs) -> anyhow::Result<ExitCode> {
     let stop = Interrupts::take();
     let Connection { mut client, request, url } = args.connection.resolve()?;
     let recorder = args.evidence.start("chat", &mut client)?;
+    let last_call = config::last_call_file(&client);
     let network = args.network.network(&url);
     let client = Client::new(client)?;
     let sound = args.sound.spec();
@@ -101,6 +110,7 @@ pub async fn run(args: ChatArgs) -> anyhow::Result<ExitCode> {
         linger: args.linger,
         idle_exit: args.idle_exit,
         auto_answer: args.auto_answer,
+        call_again: args.call_again,
         json: args.json,
         layout: Layout { color: shown && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty()), breaks: shown },
     };
@@ -114,12 +124,14 @@ pub async fn run(args: ChatArgs) -> anyhow::Result<ExitCode> {
             // Opened by the first call: a chat needs no microphone.
             opened: None,
             tap: recorder.tap(),
-            limits: CallConfig::default(),
+            limits: args.restore.limits(),
         },
         client,
         request,
         session: SessionConfig::default(),
         end_chat: if args.keep_chat { EndChat::Never } else { EndChat::IfNew },
+        watch_network: true,
+        last_call,
     });
     let following = recorder.is_on().then(|| Following::start(phone.clone(), recorder.clone()));
     let went = Conversation::start(phone, events, manners, recorder.clone()).run(stop).await;

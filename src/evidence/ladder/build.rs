@@ -175,6 +175,11 @@ fn media(flow: &mut Flow, t_ms: f64, media: &Media) {
 
 fn exchange(flow: &mut Flow, t_ms: f64, http: &Http) {
     let path = http.path.rsplit_once("/api/v1/").map_or(http.path.as_str(), |(_, rest)| rest);
+    // The chat is the same all along, and its id is long.
+    let path = match path.split('/').collect::<Vec<_>>()[..] {
+        ["chats", _, ref rest @ ..] if !rest.is_empty() => format!("chats/…/{}", rest.join("/")),
+        _ => path.to_owned(),
+    };
     let mut asked = rung(t_ms, Lane::Customer, Lane::Center, Kind::Http, &format!("{} {path}", http.method));
     asked.detail = http.request.as_ref().map(pretty);
     let after = t_ms + http.duration_ms;
@@ -187,11 +192,7 @@ fn exchange(flow: &mut Flow, t_ms: f64, http: &Http) {
     let kind = if failed { Kind::Trouble } else { Kind::Http };
     let mut answered = rung(after, Lane::Center, Lane::Customer, kind, &label);
     answered.detail = http.response.as_ref().map(pretty);
-    for rung in [asked, answered] {
-        // Answers come when others have been shown: they are put where they belong.
-        let at = flow.rungs.partition_point(|other| other.t_ms <= rung.t_ms);
-        flow.rungs.insert(at, rung);
-    }
+    flow.rungs.extend([asked, answered]);
 }
 
 fn pretty(body: &Value) -> String {

@@ -122,6 +122,8 @@ impl Flow {
                 flow.add(record);
             }
         }
+        // The answer of an exchange is later than what happened meanwhile.
+        flow.rungs.sort_by(|a, b| a.t_ms.total_cmp(&b.t_ms));
         if evidence.cut_off {
             flow.foot.push("The record breaks off: its process was killed.".into());
         }

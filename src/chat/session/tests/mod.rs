@@ -3,6 +3,7 @@ mod closing;
 mod opening;
 mod polling;
 mod receiving;
+mod recovering;
 mod resuming;
 mod sending;
 
@@ -107,6 +108,7 @@ fn short(action: &Action) -> Option<String> {
         Action::History { .. } => "history".into(),
         Action::Poll { .. } => "poll".into(),
         Action::Send { events, .. } => format!("send {}", events.iter().map(word).collect::<Vec<_>>().join(" ")),
+        Action::GiveUp => "give up".into(),
         Action::Event(_) => return None,
     })
 }
@@ -131,7 +133,7 @@ fn events(list: Value) -> Vec<ServerEvent> {
 }
 
 fn fault() -> Failure {
-    Failure::Transient { message: "reset".into() }
+    Failure::Transient { cause: Cause::Refused { retry_after: None }, message: "reset".into() }
 }
 
 fn refusal() -> Failure {

@@ -1,0 +1,69 @@
+//! Coming back after a fault: asking anew, and fetching what was missed.
+
+use super::{Phase, Session};
+use crate::api::ServerEvent;
+use crate::chat::catch_up::possible_news;
+use crate::chat::identity;
+use crate::chat::io::{Cause, EndReason, Failure, Operation};
+
+impl Session {
+    /// What is in flight is given up and asked again.
+    pub(super) fn reconnect(&mut self) {
+        match &mut self.phase {
+            Phase::Idle | Phase::Over => {}
+            Phase::Opening { request, .. } | Phase::Restoring { request } => drop(request.give_up()),
+            Phase::Live => {
+                let asked = self.poll.request.give_up() | self.outbox.give_up();
+                self.catch_up.request.give_up();
+                if asked {
+                    self.catch_up.want();
+                }
+            }
+        }
+        self.give_up = true;
+    }
+
+    pub(super) fn poll_failed(&mut self, cause: Cause, message: String) {
+        // After a connection that was not made nothing is missed. But the next poll will be held, and only the answer to
+        // another request tells soon that the server is back.
+        if matches!(cause, Cause::Broken | Cause::Unreachable) {
+            self.catch_up.want();
+        }
+        let (attempt, delay) = self.poll.request.fail(cause, self.now, &mut self.rng);
+        self.reconnecting(Operation::Poll, attempt, delay, message);
+    }
+
+    /// The history was read for what a lost answer held. When that fails the poll has told of the fault, or will.
+    pub(super) fn caught_up(&mut self, outcome: Result<Vec<ServerEvent>, Failure>) {
+        let catch_up = &mut self.catch_up;
+        if catch_up.request.answered(self.now).is_none() {
+            return;
+        }
+        let mut recovered = false;
+        catch_up.wanted = match outcome {
+            Ok(history) => {
+                catch_up.request.succeed();
+                recovered = self.poll.request.is_in_flight() && self.poll.request.succeed();
+                let chat_id = self.chat_id.as_str();
+                let news = possible_news(history, &self.parties)
+                    .into_iter()
+                    .filter(|event| identity::party_of(event).is_none_or(|id| id != chat_id));
+                let count = self.inbox.accept(news.collect(), self.now);
+                tracing::debug!(count, "read in the history what was missed");
+                false
+            }
+            Err(Failure::SessionGone) => return self.finish(EndReason::Gone),
+            Err(Failure::Transient { cause, message }) => {
+                let (attempt, _) = catch_up.request.fail(cause, self.now, &mut self.rng);
+                tracing::debug!("the history could not be read: {message}");
+                attempt < self.config.history_attempts
+            }
+            Err(failure) => {
+                tracing::debug!("the history could not be read: {failure}");
+                false
+            }
+        };
+        self.works(recovered);
+        self.check_closing();
+    }
+}

@@ -1,0 +1,261 @@
+//! What is said between this side and one server, and what follows from it. Does no I/O.
+
+use super::stun::{ALLOCATE, Message};
+use rtc::crypto::RTCCryptoProvider;
+use std::collections::{HashSet, VecDeque};
+use std::net::SocketAddr;
+
+/// How many requests are remembered: more than a peer has under way to one server.
+const REMEMBERED: usize = 64;
+
+/// Errors that fresh credentials may cure (RFC 8489, 14.8; RFC 8656, 19).
+fn is_about_credentials(code: u16) -> bool {
+    matches!(code, 401 | 441)
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// For the peer.
+    Pass,
+    /// For the peer; the server gave it this address.
+    Allocated(SocketAddr),
+    /// For the peer, and to be told: the server refused.
+    Refused { code: u16, reason: String },
+    /// Not for the peer: with other credentials the answer may be another. The peer repeats its request.
+    Renew,
+    /// Not for the peer: the server wants the request once more, like this.
+    Resend(Vec<u8>),
+    /// Not for the peer: fresh credentials are on their way.
+    Drop,
+}
+
+/// User name and password.
+pub(super) type Credentials = (String, String);
+
+/// A request on its way.
+struct Sent {
+    id: [u8; 12],
+    /// The credentials that it was signed with.
+    signed: Option<u32>,
+    /// It was sent again with the nonce that the server wants.
+    again: bool,
+    /// As the peer made it, where it was signed anew.
+    made: Option<Vec<u8>>,
+}
+
+#[derive(Default)]
+pub(super) struct Watch {
+    /// What the peer signs with.
+    given: Credentials,
+    sent: VecDeque<Sent>,
+    told: HashSet<u16>,
+    /// What its requests are signed with instead.
+    fresh: Option<Credentials>,
+    /// The nonce of the connection that the fresh credentials are used on; the peer knows that of the one before.
+    nonce: Option<Vec<u8>>,
+    /// Counts the credentials, so that an answer to those before is not held against the new ones.
+    generation: u32,
+    renewing: bool,
+}
+
+impl Watch {
+    /// For a server that the peer was given these credentials for.
+    pub fn new(given: Credentials) -> Self {
+        Self { given, ..Self::default() }
+    }
+
+    /// Counts the credentials. A server keeps to the user that a connection began with, so each needs a connection of
+    /// its own.
+    pub fn generation(&self) -> u32 {
+        self.generation
+    }
+
+    /// A datagram on its way to the server; gives what is to be sent in its place.
+    pub fn sends(&mut self, datagram: &[u8], crypto: &dyn RTCCryptoProvider) -> Option<Vec<u8>> {
+        let message = Message::parse(datagram).filter(Message::is_request)?;
+        let (id, signed) = (message.transaction(), message.is_signed().then_some(self.generation));
+        self.sent.retain(|sent| sent.id != id);
+        if self.sent.len() == REMEMBERED {
+            self.sent.pop_front();
+        }
+        let anew = signed.is_some() && self.fresh.is_some();
+        self.sent.push_back(Sent { id, signed, again: false, made: anew.then(|| datagram.to_vec()) });
+        if anew { self.sign(&message, crypto) } else { None }
+    }
+
+    fn sign(&self, message: &Message<'_>, crypto: &dyn RTCCryptoProvider) -> Option<Vec<u8>> {
+        let (username, password) = self.fresh.as_ref()?;
+        message.signed_by(username, password, self.nonce.as_deref(), crypto)
+    }
+
+    /// Whether this server was asked what this datagram answers.
+    pub fn asked(&self, datagram: &[u8]) -> bool {
+        Message::parse(datagram).is_some_and(|m| self.sent.iter().any(|sent| sent.id == m.transaction()))
+    }
+
+    /// A datagram from the server. `may_renew` says whether fresh credentials may be asked for.
+    pub fn receives(&mut self, datagram: &[u8], may_renew: bool, crypto: &dyn RTCCryptoProvider) -> Verdict {
+        let Some(message) = Message::parse(datagram) else { return Verdict::Pass };
+        if message.is_success() && message.method() == ALLOCATE {
+            return message.relayed_address().map_or(Verdict::Pass, Verdict::Allocated);
+        }
+        if !message.is_error() {
+            return Verdict::Pass;
+        }
+        let Some((code, reason)) = message.error() else { return Verdict::Pass };
+        let Some(sent) = self.sent.iter().position(|sent| sent.id == message.transaction()) else {
+            return Verdict::Pass;
+        };
+        if let Some(again) = self.again(sent, code, &message, crypto) {
+            return Verdict::Resend(again);
+        }
+        match self.sent[sent].signed {
+            // How a server asks for credentials.
+            None if code == 401 => return Verdict::Pass,
+            Some(generation) if is_about_credentials(code) => {
+                if self.renewing || generation != self.generation {
+                    return Verdict::Drop;
+                }
+                if may_renew {
+                    self.renewing = true;
+                    return Verdict::Renew;
+                }
+            }
+            // 300 Try Alternate and 438 Stale Nonce are no refusals.
+            _ if matches!(code, 300 | 438) => return Verdict::Pass,
+            _ => {}
+        }
+        if self.told.insert(code) { Verdict::Refused { code, reason } } else { Verdict::Pass }
+    }
+
+    /// A request that was signed anew and whose nonce is not that of its connection: as the server wants it. Once.
+    fn again(
+        &mut self,
+        sent: usize,
+        code: u16,
+        answer: &Message<'_>,
+        crypto: &dyn RTCCryptoProvider,
+    ) -> Option<Vec<u8>> {
+        let sent = &mut self.sent[sent];
+        let wanted = answer.nonce().filter(|_| matches!(code, 401 | 438) && sent.signed == Some(self.generation))?;
+        if sent.again || self.nonce.as_deref() == Some(wanted) {
+            return None;
+        }
+        let made = sent.made.clone()?;
+        sent.again = true;
+        self.nonce = Some(wanted.to_vec());
+        self.sign(&Message::parse(&made)?, crypto)
+    }
+
+    /// The end of a renewal: the credentials that were found. Those that were refused are no news.
+    pub fn renewed(&mut self, found: Option<Credentials>) {
+        self.renewing = false;
+        if let Some(found) = found
+            && found != *self.fresh.as_ref().unwrap_or(&self.given)
+        {
+            (self.fresh, self.nonce) = (Some(found), None);
+            self.generation += 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::super::stun::tests::{refusal, refusal_with, signed_allocate, unsigned_allocate};
+    use super::*;
+
+    fn sends(watch: &mut Watch, datagram: &[u8]) -> Option<Vec<u8>> {
+        watch.sends(datagram, &*rtc::crypto::default_provider().unwrap())
+    }
+
+    fn receives(watch: &mut Watch, datagram: &[u8], may_renew: bool) -> Verdict {
+        watch.receives(datagram, may_renew, &*rtc::crypto::default_provider().unwrap())
+    }
+
+    #[test]
+    fn a_server_that_asks_for_credentials_refuses_nobody() {
+        let mut watch = Watch::default();
+        sends(&mut watch, &unsigned_allocate(1));
+        assert_eq!(receives(&mut watch, &refusal(1, 401), true), Verdict::Pass);
+    }
+
+    #[test]
+    fn a_refusal_of_credentials_is_told_once() {
+        let mut watch = Watch::default();
+        sends(&mut watch, &signed_allocate(1, "u", "p"));
+        assert_eq!(receives(&mut watch, &refusal(1, 401), false), Verdict::Refused { code: 401, reason: "No".into() });
+        assert_eq!(receives(&mut watch, &refusal(1, 401), false), Verdict::Pass);
+        assert!(matches!(receives(&mut watch, &refusal(1, 486), false), Verdict::Refused { code: 486, .. }));
+    }
+
+    #[test]
+    fn with_fresh_credentials_the_repeated_request_is_signed_anew() {
+        let mut watch = Watch::default();
+        assert_eq!(sends(&mut watch, &signed_allocate(1, "old", "p")), None);
+        assert_eq!(receives(&mut watch, &refusal(1, 401), true), Verdict::Renew);
+        assert_eq!(receives(&mut watch, &refusal(1, 401), true), Verdict::Drop);
+        watch.renewed(Some(("new".into(), "q".into())));
+        assert_eq!(sends(&mut watch, &signed_allocate(1, "old", "p")), Some(signed_allocate(1, "new", "q")));
+        assert!(matches!(receives(&mut watch, &refusal(1, 401), false), Verdict::Refused { code: 401, .. }));
+    }
+
+    #[test]
+    fn on_a_new_connection_the_request_goes_again_with_the_servers_nonce() {
+        let mut watch = Watch::default();
+        sends(&mut watch, &signed_allocate(1, "old", "p"));
+        assert_eq!(receives(&mut watch, &refusal(1, 401), true), Verdict::Renew);
+        watch.renewed(Some(("new".into(), "q".into())));
+        sends(&mut watch, &signed_allocate(1, "old", "p"));
+        for code in [438, 401] {
+            let again = receives(&mut watch, &refusal_with(1, code, "fresh nonce"), false);
+            match (code, again) {
+                (438, Verdict::Resend(again)) => {
+                    assert_eq!(Message::parse(&again).unwrap().nonce(), Some(&b"fresh nonce"[..]));
+                }
+                (401, Verdict::Refused { .. }) => {}
+                (_, other) => panic!("{other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn without_fresh_credentials_the_next_refusal_stands() {
+        let mut watch = Watch::default();
+        sends(&mut watch, &signed_allocate(1, "old", "p"));
+        assert_eq!(receives(&mut watch, &refusal(1, 401), true), Verdict::Renew);
+        watch.renewed(None);
+        sends(&mut watch, &signed_allocate(1, "old", "p"));
+        assert!(matches!(receives(&mut watch, &refusal(1, 401), false), Verdict::Refused { code: 401, .. }));
+    }
+
+    #[test]
+    fn credentials_that_were_refused_are_no_news() {
+        let mut watch = Watch::new(("old".into(), "p".into()));
+        sends(&mut watch, &signed_allocate(1, "old", "p"));
+        assert_eq!(receives(&mut watch, &refusal(1, 401), true), Verdict::Renew);
+        watch.renewed(Some(("old".into(), "p".into())));
+        assert!(matches!(receives(&mut watch, &refusal(1, 401), false), Verdict::Refused { code: 401, .. }));
+    }
+
+    #[test]
+    fn an_answer_to_the_old_credentials_is_not_held_against_the_new_ones() {
+        let mut watch = Watch::default();
+        sends(&mut watch, &signed_allocate(1, "old", "p"));
+        assert_eq!(receives(&mut watch, &refusal(1, 401), true), Verdict::Renew);
+        watch.renewed(Some(("new".into(), "q".into())));
+        assert_eq!(receives(&mut watch, &refusal(1, 401), false), Verdict::Drop);
+    }
+
+    #[test]
+    fn an_error_to_nothing_that_was_asked_is_nothing() {
+        assert_eq!(receives(&mut Watch::default(), &refusal(9, 403), true), Verdict::Pass);
+    }
+
+    #[test]
+    fn a_stale_nonce_is_no_refusal() {
+        let mut watch = Watch::default();
+        sends(&mut watch, &signed_allocate(1, "u", "p"));
+        assert_eq!(receives(&mut watch, &refusal(1, 438), true), Verdict::Pass);
+    }
+}
