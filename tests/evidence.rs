@@ -5,10 +5,11 @@ mod common;
 mod evidence_support;
 
 use assert_cmd::Command;
-use chatphone::call::Outcome;
+use chatphone::call::{CallConfig, Outcome};
+use chatphone::cli::evidence;
 use chatphone::evidence::ladder::{Flow, TextLayout};
 use chatphone::evidence::{Body, Evidence};
-use chatphone::simulator::Rejection;
+use chatphone::simulator::{AgentSound, Rejection};
 use common::{call, center};
 use evidence_support::{Kept, kept};
 use serde_json::{Value, json};
@@ -93,6 +94,33 @@ async fn no_secret_of_a_call_is_in_its_files() {
     let passwords = record.matches("a=ice-pwd:").count();
     assert_eq!(passwords, record.matches("a=ice-pwd:redacted-").count());
     assert!(passwords >= 2, "{passwords}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_was_cut_off_and_came_back_shows_both() {
+    let center = center(|c| {
+        c.faults = vec!["call:peer-dies=1500ms".parse().unwrap()];
+        c.agent.sound = AgentSound::Tone(880.0);
+    })
+    .await;
+    let Kept { mut plan, recorder, files } = kept(&center.base_url(), false);
+    plan.limits = CallConfig {
+        interrupted_after: Duration::from_millis(600),
+        restore_after: Duration::from_millis(900),
+        restore_offer: Duration::from_millis(600),
+        ..CallConfig::default()
+    };
+    plan.duration = Some(Duration::from_secs(5));
+    let summary = call(plan).await;
+    evidence::outcome(&recorder, &summary);
+    recorder.finish().unwrap();
+    center.shutdown().await;
+    assert_eq!(summary.interruptions.restorations, 1, "{summary}");
+    let text = TextLayout::default().show(&Flow::of(&Evidence::read(&files.evidence).unwrap(), false));
+    for words in ["sound interrupted", "asks for the call again (1 of", "call restored after", "it was cut off once"] {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+    assert_eq!(text.matches("ICE and DTLS up").count() + text.matches("connection is back").count(), 2, "{text}");
 }
 
 /// A record on disk, as the command reads it.

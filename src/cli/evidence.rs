@@ -46,10 +46,13 @@ impl EvidenceArgs {
     /// # Errors
     /// When a file cannot be written.
     pub fn start(&self, command: &str, client: &mut ClientConfig) -> anyhow::Result<Recorder> {
-        let secrets = match &client.identity {
+        let mut secrets = match &client.identity {
             Identity::ClientId(id) => vec![id.clone()],
             Identity::WebChat => Vec::new(),
         };
+        // No error shows the proxy's password; should one do so, the record does not.
+        let proxy = client.proxy.as_ref().and_then(|proxy| url::Url::parse(proxy.as_str()).ok());
+        secrets.extend(proxy.and_then(|proxy| proxy.password().map(str::to_owned)));
         let run = json!({ "command": command, "contact_center": client.base_url, "app_id": client.app_id });
         let config = RecorderConfig {
             evidence: self.evidence.clone(),

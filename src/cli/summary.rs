@@ -166,7 +166,9 @@ impl CallSummary {
     /// Finds out why it sounded bad, if it did; `machine` is how busy this one was in the worst second.
     pub fn explain(&mut self, report: &CallReport, machine: Option<why::Machine>) {
         let duration_s = report.duration().as_secs_f64();
-        let figures = Figures::of(&serde_json::Value::Object(figures(&report.stats)));
+        let mut figures = Figures::of(&serde_json::Value::Object(figures(&report.stats)));
+        figures.interruptions.count = u64::from(self.interruptions.count);
+        figures.interruptions.gap_ms = self.interruptions.gap_ms;
         self.why = why::why(&Figures { duration_s, machine, ..figures }).filter(|_| report.stats.codec.is_some());
     }
 }

@@ -225,3 +225,6 @@ fn first_line(config: &RecorderConfig, started: chrono::DateTime<chrono::Utc>) -
         run: config.run.clone(),
     }
 }
+
+#[cfg(test)]
+mod tests;

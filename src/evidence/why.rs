@@ -39,6 +39,8 @@ pub struct Figures {
     pub quality: Option<Quality>,
     /// Round-trip time.
     pub rtt_ms: Option<f64>,
+    /// Times without sound.
+    pub interruptions: Interruptions,
     /// The microphone.
     pub microphone: Option<Device>,
     /// The speaker.
@@ -92,6 +94,15 @@ pub struct Quality {
     pub one_way_delay_ms: f64,
 }
 
+/// Of `interruptions`.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default)]
+#[allow(missing_docs)]
+pub struct Interruptions {
+    pub count: u64,
+    pub gap_ms: f64,
+}
+
 /// Of `microphone` and `speaker`.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default)]
@@ -139,8 +150,10 @@ pub fn why(figures: &Figures) -> Option<String> {
         );
     }
     let busy = busy(figures);
-    let mut causes: Vec<String> =
-        [lost(figures), uneven(figures), delayed(figures), device(figures)].into_iter().flatten().collect();
+    let mut causes: Vec<String> = [cut_off(figures), lost(figures), uneven(figures), delayed(figures), device(figures)]
+        .into_iter()
+        .flatten()
+        .collect();
     // A busy machine is named as the cause where there is an effect of a kind it has.
     let by_machine = uneven(figures).is_some() || device(figures).is_some() || received.discarded > 0;
     if let Some(busy) = busy.filter(|_| by_machine) {
@@ -155,6 +168,11 @@ pub fn why(figures: &Figures) -> Option<String> {
     };
     let mut letters = sentence.chars();
     letters.next().map(|first| first.to_uppercase().collect::<String>() + letters.as_str())
+}
+
+fn cut_off(figures: &Figures) -> Option<String> {
+    let Interruptions { count, gap_ms } = figures.interruptions;
+    (count > 0).then(|| format!("it was cut off {}, for {:.1} s in all", times(count), gap_ms / 1000.0))
 }
 
 fn lost(figures: &Figures) -> Option<String> {
@@ -305,6 +323,12 @@ mod tests {
         let mut bursts = lost;
         merge(&mut bursts, json!({"quality": {"burst_ratio": 3.0}}));
         assert!(of(bursts).contains("lost on the way here in bursts"));
+    }
+
+    #[test]
+    fn a_call_that_was_cut_off_says_for_how_long() {
+        let text = of(json!({"interruptions": {"count": 2, "gap_ms": 4300.0}}));
+        assert_eq!(text, "What was heard suffered: it was cut off 2 times, for 4.3 s in all.");
     }
 
     #[test]

@@ -131,6 +131,10 @@ fn call(flow: &mut Flow, t_ms: f64, note: &Note) {
             let label = format!("key {}", note.text("digit").unwrap_or("?"));
             flow.push(rung(t_ms, from, Lane::Customer, Kind::Media, &label));
         }
+        "call_was_cut" => {
+            let name = note.text("name").unwrap_or("the agent");
+            here(flow, t_ms, Kind::Trouble, &format!("an earlier run was cut off in a call with {name}"));
+        }
         // Signaling and media tell of these.
         "call_requesting" | "call_ringing" | "call_offered" | "call_answered" | "call_renegotiating" => {}
         "call_media_flowing" if flow.heard => {}
