@@ -35,7 +35,8 @@ pub(super) fn start(
     if let Some(lines) = &mut lines {
         lines.push(&header);
     }
-    let mut writer = Writer { begun, redactor, lines, capture, counts, lost: 0, dropped: 0, problems: Vec::new() };
+    let mut writer =
+        Writer { begun, redactor, lines, capture, counts, missing: (0, 0), dropped: 0, problems: Vec::new() };
     // A file that takes not even its first line is to be known before the call.
     writer.flush();
     let thread = std::thread::Builder::new().name("evidence".into());
@@ -52,8 +53,8 @@ struct Writer {
     lines: Option<Lines>,
     capture: Option<Capture>,
     counts: Arc<Counts>,
-    /// Lines that the disk did not take, and that the record does not tell of yet.
-    lost: u64,
+    /// Lines and packets that are missing, and that the record does not tell of yet.
+    missing: (u64, u64),
     /// Everything that was dropped.
     dropped: u64,
     problems: Vec<String>,
@@ -142,23 +143,25 @@ impl Writer {
         let records = self.counts.records_dropped.swap(0, Ordering::Relaxed);
         let packets = self.counts.packets_dropped.swap(0, Ordering::Relaxed);
         self.dropped += records + packets;
-        let lost = std::mem::take(&mut self.lost);
-        if records + packets > 0 {
-            let reason = "they came faster than the disk takes them".into();
+        self.missing.0 += records;
+        self.missing.1 += packets;
+        let notice = u64::from(self.missing != (0, 0));
+        if notice > 0 {
+            let (records, packets) = self.missing;
+            let faster = || "they came faster than the disk takes them".to_owned();
+            let reason = self.problems.first().cloned().unwrap_or_else(faster);
             self.push(Instant::now(), Body::Dropped(Dropped { records, packets, reason }));
         }
-        if lost > 0 {
-            let reason = self.problems.first().cloned().unwrap_or_default();
-            self.push(Instant::now(), Body::Dropped(Dropped { records: lost, packets: 0, reason }));
-        }
-        if let Some(Err((lines, error))) = self.lines.as_mut().map(Lines::flush) {
-            // The line that told of lost ones is lost with these.
-            self.lost = lost + lines - u64::from(lost > 0) - u64::from(records + packets > 0);
-            self.dropped += lines;
-            let what = format!("the record cannot be written: {error}");
-            if !self.problems.contains(&what) {
-                tracing::warn!("{what}");
-                self.problems.push(what);
+        match self.lines.as_mut().map_or(Ok(()), Lines::flush) {
+            Ok(()) => self.missing = (0, 0),
+            Err((lines, error)) => {
+                self.missing.0 += lines - notice;
+                self.dropped += lines - notice;
+                let what = format!("the record cannot be written: {error}");
+                if !self.problems.contains(&what) {
+                    tracing::warn!("{what}");
+                    self.problems.push(what);
+                }
             }
         }
         self.capture(Capture::flush);
