@@ -8,6 +8,7 @@
 //! |---|---|
 //! | [`cli`] | the command line: one file a command, each a thin skin |
 //! | [`phone`] | the facade: commands in, events out; one task owns a chat and its calls |
+//! | [`check`] | the test before a call: probes of network, contact center, devices, and what they found in words |
 //! | [`chat`], [`call`] | state machines without I/O, and the drivers that own their timers, requests and tasks |
 //! | [`peer`] | one WebRTC audio peer and the clock of its sound: no signaling |
 //! | [`api`] | the Messaging API: wire types, client, errors |
@@ -46,6 +47,7 @@
 pub mod api;
 pub mod call;
 pub mod chat;
+pub mod check;
 pub mod cli;
 pub mod config;
 pub mod network;

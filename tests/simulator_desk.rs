@@ -42,7 +42,7 @@ async fn a_customer_and_a_desk_write_to_each_other() {
 
 #[tokio::test]
 async fn a_call_is_signaled_through_the_desk() {
-    let simulator = for_desks().await;
+    let simulator = start(|c| (c.agents, c.desk_grace) = (Some(0), Duration::ZERO)).await;
     let mut desk = Desk::sign_in(&simulator, "Ada").await;
     let mut customer = waiting(&simulator, "c").await;
     customer.party = customer.until("chat_session_party_joined").await["party_id"].as_str().unwrap().to_owned();
@@ -53,7 +53,7 @@ async fn a_call_is_signaled_through_the_desk() {
     assert_eq!(customer.until_signal("OFFER_CALL").await["sdp"], "v=0");
     customer.signal(json!({"type": "ANSWER_CALL", "sdp": "v=0 answer"})).await;
     assert_eq!(desk.until("signal").await["data"]["sdp"], "v=0 answer");
-    // The desk's socket breaks: the customer is told at once.
+    // The desk's socket breaks: where no page is waited for, the customer is told at once.
     let gone = std::time::Instant::now();
     drop(desk);
     customer.until_signal("END_CALL").await;

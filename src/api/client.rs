@@ -50,6 +50,12 @@ impl Client {
         self.http.host()
     }
 
+    /// The next requests go over new connections; those there are may be dead without telling, as after a change of
+    /// network. Cookies are kept. Requests in flight go on until they are dropped.
+    pub fn reconnect(&self) {
+        self.http.renew();
+    }
+
     /// Certificates (PEM) to trust beside those of the system, as configured.
     pub fn ca_file(&self) -> Option<&Path> {
         self.http.config.ca_file.as_deref()
@@ -58,12 +64,6 @@ impl Client {
     /// The proxy, as configured.
     pub fn proxy(&self) -> Option<&ProxyUrl> {
         self.http.config.proxy.as_ref()
-    }
-
-    /// The next requests go over new connections; those there are may be dead without telling, as after a change of
-    /// network. Cookies are kept. Requests in flight go on until they are dropped.
-    pub fn reconnect(&self) {
-        self.http.renew();
     }
 
     /// Check Availability: whether the contact center is open. Says nothing about logged-in agents.

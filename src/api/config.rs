@@ -124,7 +124,7 @@ impl ClientConfig {
 }
 
 /// Whether an address stays on this machine: 127.0.0.0/8, ::1, `localhost` and names under it (RFC 6761, 6.3).
-pub(super) fn is_loopback(url: &Url) -> bool {
+pub fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Ipv4(ip)) => ip.is_loopback(),
         Some(Host::Ipv6(ip)) => IpAddr::V6(ip).to_canonical().is_loopback(),

@@ -27,7 +27,7 @@ pub mod types;
 mod widget;
 
 pub use client::Client;
-pub use config::{ClientConfig, Identity};
+pub use config::{ClientConfig, Identity, is_loopback};
 pub use error::{ApiError, ErrorBody, ErrorCode, Operation};
 pub use event::{ClientEvent, ServerEvent};
 pub use lenient::{Extra, Timestamp};

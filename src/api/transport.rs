@@ -284,6 +284,11 @@ impl Transport {
         if let Some(tls) = chain(&error).find_map(as_tls) {
             return ApiError::Tls { operation, host, reason: tls_reason(tls) };
         }
+        let io_kind = chain(&error).filter_map(|e| e.downcast_ref::<io::Error>()).map(io::Error::kind).last();
+        if io_kind == Some(io::ErrorKind::TimedOut) && !error.is_connect() {
+            // Told by TCP, long before the answer is due.
+            return ApiError::Interrupted { operation, host, reason: "no sign of life from the other side".into() };
+        }
         if error.is_timeout() {
             let connecting = error.is_connect();
             let after = if connecting { self.pool.connect_within() } else { after };
@@ -292,7 +297,6 @@ impl Transport {
         if error.is_dns() {
             return ApiError::Unreachable { operation, host, reason: "its name is not known".into() };
         }
-        let io_kind = chain(&error).filter_map(|e| e.downcast_ref::<io::Error>()).map(io::Error::kind).last();
         if error.is_connect() {
             let reason = match io_kind {
                 Some(io::ErrorKind::ConnectionRefused) => "nobody listens there (connection refused)".into(),

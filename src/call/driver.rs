@@ -61,6 +61,10 @@ pub struct CallDriver {
     setup: Setup,
     peer: Option<PeerTask>,
     generation: u64,
+    /// The newest generation given out.
+    generations: u64,
+    /// That of the peer that is kept.
+    kept: u64,
     said_tx: UnboundedSender<(u64, Said)>,
     said: UnboundedReceiver<(u64, Said)>,
     notices: VecDeque<CallNotice>,
@@ -94,6 +98,8 @@ impl CallDriver {
             },
             peer: None,
             generation: 0,
+            generations: 0,
+            kept: 0,
             said_tx,
             said,
             notices: VecDeque::new(),
@@ -195,7 +201,7 @@ impl CallDriver {
                     self.notices.push_back(CallNotice::Signal { party_id, signal });
                 }
                 Output::PreparePeer => {
-                    self.generation += 1;
+                    self.next_generation();
                     let start = || {
                         self.calls += 1;
                         let sound = self.setup.sound.of_call(self.calls);
@@ -210,9 +216,19 @@ impl CallDriver {
                 Output::ApplyAnswer { sdp } => self.order(Order::ApplyAnswer(sdp)),
                 Output::AddCandidate(candidate) => self.order(Order::AddCandidate(candidate)),
                 Output::ClosePeer => {
-                    // What it still says belongs to no peer of the machine's. The sound stays: see `Ended`.
-                    self.generation += 1;
+                    // The sound stays: see `Ended`.
+                    self.next_generation();
                     self.order(Order::ClosePeer);
+                }
+                Output::KeepPeer => {
+                    self.kept = self.generation;
+                    self.next_generation();
+                    self.order(Order::KeepPeer);
+                }
+                Output::CloseKept => self.order(Order::CloseKept),
+                Output::ReturnPeer => {
+                    self.generation = self.kept;
+                    self.order(Order::ReturnPeer(self.kept));
                 }
                 Output::Event(event) => {
                     let tone = self.ringer.follow(&event);
@@ -229,6 +245,12 @@ impl CallDriver {
         }
     }
 
+    /// What was said before belongs to no peer of the machine's.
+    fn next_generation(&mut self) {
+        self.generations += 1;
+        self.generation = self.generations;
+    }
+
     fn order(&self, order: Order) {
         if let Some(peer) = &self.peer {
             peer.order(order);
@@ -238,6 +260,7 @@ impl CallDriver {
     /// Closes what the call that is over had, and gives its report then. The next call need not wait for it.
     fn close(&mut self, end: CallEnd, tone: bool) {
         let (times, party_id) = (*self.machine.times(), self.party_id.take());
+        let recovery = self.machine.recovery();
         let (peer, sound) = (self.peer.take(), self.setup.sound.of_call(self.calls));
         self.closing.spawn(async move {
             let Closed { stats, problems } = match peer {
@@ -251,7 +274,7 @@ impl CallDriver {
             // Without a codec there was no sound to record.
             let (recording, recording_both) =
                 if stats.codec.is_some() { (sound.record, sound.record_both) } else { (None, None) };
-            CallReport { end, times, party_id, stats, recording, recording_both, problems }
+            CallReport { end, times, party_id, stats, recovery, recording, recording_both, problems }
         });
     }
 }

@@ -9,6 +9,7 @@
 //! | | `HangUp` | ends or gives up the call |
 //! | the chat | `Signal` | a signaling message arrived: OFFER_CALL, ANSWER_CALL, ICE_CANDIDATE, CALL_REJECTED, END_CALL |
 //! | | `PartyLeft`, `ChatEnded` | the agent or the chat is gone |
+//! | | `CurrentAgent` | whom a call would go to now |
 //! | | `Signaling` | the chat gets through to the server, or not |
 //! | the network | `NetworkChanged` | the addresses there are now; the machine woke up |
 //! | the peer | `PeerReady` | made, after `PreparePeer` |
@@ -19,6 +20,7 @@
 //! | | `LocalCandidate`, `CandidateFailed` | ICE candidates (RFC 8838) |
 //! | | `PeerConnected`, `PeerDisconnected`, `PeerFailed` | its connection state |
 //! | media | `MediaFlowing`, `MediaFailed` | the first RTP packet; a device that is gone |
+//! | | `Media` | when the far end was last heard |
 //!
 //! # Outputs ([`Output`])
 //!
@@ -26,6 +28,7 @@
 //! |---|---|---|
 //! | the chat | `SendSignal` | REQUEST_CALL, OFFER_CALL, ANSWER_CALL, ICE_CANDIDATE, CALL_REJECTED, END_CALL |
 //! | the peer | `PreparePeer`, `ClosePeer` | always in pairs |
+//! | | `KeepPeer`, `CloseKept`, `ReturnPeer` | while a second peer is tried |
 //! | | `CreateOffer`, `ApplyOffer`, `ApplyAnswer`, `AddCandidate` | what to negotiate |
 //! | the front end | `Event` | [`CallEvent`]; the last of every call is `Ended`, once |
 //!
@@ -49,6 +52,8 @@ mod candidates;
 mod description;
 mod negotiation;
 mod outcome;
+mod recovery;
+mod restoring;
 mod setup;
 mod signals;
 #[cfg(test)]
@@ -56,6 +61,7 @@ mod tests;
 mod timers;
 
 pub use outcome::{CallEnd, EndedBy, Outcome};
+pub use recovery::{Interruption, MediaSigns, Recovery};
 pub use timers::{CallConfig, CallTimes, TimeLimit};
 
 use crate::api::signaling::{IceCandidate, Signal};
@@ -63,7 +69,7 @@ use call::{Call, Past, SeenOffers};
 use candidates::RemoteCandidates;
 use std::collections::VecDeque;
 use std::net::IpAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Who sends OFFER_CALL in a call that the client asks for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -115,6 +121,8 @@ pub enum Input {
     },
     /// A party left the chat.
     PartyLeft(String),
+    /// The agent of the chat that a call would go to now, also the one who has it.
+    CurrentAgent(Option<String>),
     /// The chat is over: nothing can be sent any more.
     ChatEnded,
     /// Whether the chat gets through to the server: while it does not, asking for anything is in vain.
@@ -165,6 +173,8 @@ pub enum Input {
     },
     /// The first RTP packet arrived.
     MediaFlowing,
+    /// What is heard of the far end, at intervals.
+    Media(MediaSigns),
     /// Sound can no longer be taken or played, e.g. the device is gone. Ends the call.
     MediaFailed {
         /// What happened.
@@ -205,6 +215,12 @@ pub enum Output {
     /// Close and forget the peer, also one that is still being made. `PreparePeer` may follow in the same call, when
     /// the agent's side starts over with a peer of its own that is new (e.g. a reloaded browser).
     ClosePeer,
+    /// The peer goes on carrying sound, and says nothing more but in `Media`; `PreparePeer` follows for one beside it.
+    KeepPeer,
+    /// Close the peer that was kept.
+    CloseKept,
+    /// Close the newest peer; the one that was kept takes its place again, and says how it is connected.
+    ReturnPeer,
     /// Tell the front end.
     Event(CallEvent),
 }
@@ -243,6 +259,31 @@ pub enum CallEvent {
     Reconnected,
     /// The first RTP packet arrived.
     MediaFlowing,
+    /// No sound arrives any more.
+    Interrupted {
+        /// Why, as far as is known.
+        reason: Interruption,
+    },
+    /// Sound arrives again, over the same peer.
+    Resumed {
+        /// How long there was none.
+        gap: Duration,
+    },
+    /// The call is asked for again, in the same chat.
+    Restoring {
+        /// The number of this attempt, from 1.
+        attempt: u32,
+        /// How many there may be.
+        attempts: u32,
+    },
+    /// Sound arrives again, over a new peer. Comes without `Interrupted` where the agent's side began anew so soon that
+    /// there was nothing to tell.
+    Restored {
+        /// The attempt that worked; 0: the agent's side began anew by itself.
+        attempt: u32,
+        /// How long there was none.
+        gap: Duration,
+    },
     /// A new offer in the running call is being applied.
     Renegotiating,
     /// A renegotiation did not work; the call goes on as it was.
@@ -285,7 +326,14 @@ pub struct CallMachine {
     seen: SeenOffers,
     remote: RemoteCandidates,
     chat_over: bool,
+    /// The agent a call would go to now.
+    agent: Option<String>,
+    /// The chat does not get through.
+    cut_off: bool,
+    /// Since when it does again; `None`: it always did.
+    through_since: Option<Instant>,
     times: CallTimes,
+    recovery: Recovery,
     outputs: VecDeque<Output>,
 }
 
@@ -300,7 +348,11 @@ impl CallMachine {
             seen: SeenOffers::default(),
             remote: RemoteCandidates::default(),
             chat_over: false,
+            agent: None,
+            cut_off: false,
+            through_since: None,
             times: CallTimes::default(),
+            recovery: Recovery::default(),
             outputs: VecDeque::new(),
         }
     }
@@ -315,8 +367,9 @@ impl CallMachine {
             Input::Signal { party_id, signal } => self.on_signal(now, party_id, signal),
             Input::PartyLeft(party_id) => self.party_left(now, &party_id),
             Input::ChatEnded => self.chat_ended(now),
-            Input::Signaling { up } => tracing::debug!(up, "signaling"),
-            Input::NetworkChanged { addresses } => tracing::debug!(?addresses, "the network changed"),
+            Input::CurrentAgent(agent) => self.current_agent(agent),
+            Input::Signaling { up } => self.signaling(now, up),
+            Input::NetworkChanged { addresses } => self.network_changed(now, &addresses),
             Input::PeerReady => self.peer_ready(),
             Input::LocalAnswer { sdp } => self.local_answer(now, sdp),
             Input::LocalOffer { sdp } => self.local_offer(now, sdp),
@@ -326,16 +379,22 @@ impl CallMachine {
             Input::CandidateFailed { error } => tracing::debug!(error, "a remote candidate cannot be used"),
             Input::PeerConnected => self.peer_connected(now),
             Input::PeerDisconnected => self.peer_disconnected(),
-            Input::PeerFailed { reason } => self.fault(now, reason),
+            Input::PeerFailed { reason } => {
+                if !self.survives_failure(now) {
+                    self.fault(now, reason);
+                }
+            }
             Input::MediaFlowing => self.media_flowing(now),
+            Input::Media(signs) => self.media_signs(now, signs),
             Input::MediaFailed { error } => self.fault(now, error),
         }
+        self.pursue(now);
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is due. Changes with every input.
     pub fn next_timeout(&self) -> Option<Instant> {
         let call = self.call.as_ref()?;
-        call.deadline.map(|(t, _)| t).into_iter().chain(call.resend).min()
+        call.deadline.map(|(t, _)| t).into_iter().chain(call.resend).chain(self.watch_timeout()).min()
     }
 
     /// Does what is due at `now`; before that it does nothing.
@@ -346,6 +405,7 @@ impl CallMachine {
         } else if call.resend.is_some_and(|t| t <= now) {
             self.ask(now);
         }
+        self.pursue(now);
     }
 
     /// The next thing to do, oldest first.
@@ -371,6 +431,11 @@ impl CallMachine {
     /// The time line of the current call, or of the last one when there is none.
     pub fn times(&self) -> &CallTimes {
         &self.times
+    }
+
+    /// What interruptions did to the current call, or to the last one.
+    pub fn recovery(&self) -> Recovery {
+        self.recovery
     }
 
     fn event(&mut self, event: CallEvent) {

@@ -15,6 +15,6 @@ pub use sound::{ProcessSpec, SoundSpec, SpeakerSpec};
 pub use stats::{CallReport, CallStats};
 
 pub use machine::{
-    CallConfig, CallEnd, CallEvent, CallMachine, CallTimes, Direction, EndedBy, Input, Offerer, Outcome, Output, Phase,
-    TimeLimit,
+    CallConfig, CallEnd, CallEvent, CallMachine, CallTimes, Direction, EndedBy, Input, Interruption, MediaSigns,
+    Offerer, Outcome, Output, Phase, Recovery, TimeLimit,
 };

@@ -1,9 +1,10 @@
 //! The task that owns the WebRTC peer and the sound of one call.
 //!
 //! It carries out the machine's orders one after another and reports what happens. The machine never waits for it.
-//! Here is the driver's end of it; the task itself is in [`task`], the peer's making in [`making`], and the sound, which
-//! may outlive the peer, in [`voice`].
+//! Here is the driver's end of it; the task itself is in [`task`], the peer's making in [`making`], one of the
+//! peers that there may be two of in [`line`], and the sound, which may outlive them, in [`voice`].
 
+mod line;
 mod making;
 mod task;
 mod voice;
@@ -53,6 +54,12 @@ pub(super) enum Order {
     Prepare(u64),
     /// Close the peer and keep the sound: another peer may follow in the same call.
     ClosePeer,
+    /// The peer goes on carrying sound, beside the next one.
+    KeepPeer,
+    /// Close the peer that was kept.
+    CloseKept,
+    /// Close the newest peer, and go on with the one that was kept, whose generation this is.
+    ReturnPeer(u64),
     CreateOffer,
     ApplyOffer(String),
     ApplyAnswer(String),
@@ -116,6 +123,7 @@ pub(super) enum Said {
     Digit(Digit),
 }
 
+#[derive(Clone)]
 struct Reports {
     generation: u64,
     said: UnboundedSender<(u64, Said)>,

@@ -1,4 +1,4 @@
-//! Plays the tones of a telephone on the speaker: ringing, the far end being asked, busy.
+//! Plays the tones of a telephone on the speaker: ringing, the far end being asked, busy, sound that stopped.
 //!
 //! It opens the speaker by itself, beside the call's own sound, for as long as a tone lasts: the two share it as any two
 //! programs do. Where a device is for one alone, there is no tone while the call has it.
@@ -14,6 +14,9 @@ use std::time::{Duration, Instant};
 
 /// How long the tone that tells of a call's end is played.
 pub(super) const END_TONE: Duration = Duration::from_millis(2000);
+
+/// How long the tone that tells of an interruption is played: two beeps.
+const NOTICE_TONE: Duration = Duration::from_millis(600);
 
 /// The tones of the calls of a chat. Dropping it ends the tone.
 pub(super) struct Ringer {
@@ -33,7 +36,8 @@ impl Ringer {
     pub(super) fn follow(&mut self, event: &CallEvent) -> bool {
         let Some(tone) = self.tone_of(event) else { return false };
         let ends = matches!(event, CallEvent::Ended(_));
-        self.play(tone, ends.then_some(END_TONE));
+        let once = matches!(event, CallEvent::Interrupted { .. }).then_some(NOTICE_TONE);
+        self.play(tone, ends.then_some(END_TONE).or(once));
         ends && self.playing.is_some()
     }
 
@@ -46,6 +50,8 @@ impl Ringer {
             }
             CallEvent::Ringing { .. } => Some(CallTone::Ring),
             CallEvent::Ended(end) => std::mem::take(&mut self.asked).then(|| end_tone(end.outcome)).flatten(),
+            CallEvent::Interrupted { .. } => Some(CallTone::Notice),
+            CallEvent::Resumed { .. } | CallEvent::Restored { .. } => None,
             CallEvent::Offered { .. } | CallEvent::Answered | CallEvent::Connected => None,
             _ => return None,
         })
@@ -134,6 +140,15 @@ mod tests {
             tone(requesting());
             assert_eq!(tone(ended(outcome)), Some(end), "{outcome}");
         }
+    }
+
+    #[test]
+    fn an_interruption_is_heard_until_it_is_over() {
+        let mut ringer = Ringer::new(None);
+        let reason = crate::call::Interruption::NoPackets;
+        assert_eq!(ringer.tone_of(&CallEvent::Interrupted { reason }), Some(Some(CallTone::Notice)));
+        assert_eq!(ringer.tone_of(&CallEvent::Restoring { attempt: 1, attempts: 5 }), None);
+        assert_eq!(ringer.tone_of(&CallEvent::Restored { attempt: 1, gap: TICK }), Some(None));
     }
 
     #[test]

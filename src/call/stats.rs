@@ -1,6 +1,6 @@
 //! What is known about a call, once: every output is a view of this.
 
-use super::machine::{CallEnd, CallTimes};
+use super::machine::{CallEnd, CallTimes, Recovery};
 use crate::peer::PeerStats;
 use crate::peer::media::MediaStats;
 use chatphone_media::SAMPLE_RATE;
@@ -60,6 +60,8 @@ pub struct CallReport {
     pub party_id: Option<String>,
     /// The last figures.
     pub stats: CallStats,
+    /// What interruptions did to it.
+    pub recovery: Recovery,
     /// Where the far end's voice was recorded.
     pub recording: Option<PathBuf>,
     /// Where both directions were recorded.

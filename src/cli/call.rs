@@ -5,6 +5,7 @@ use super::interrupt::Interrupts;
 use super::output;
 use super::place::{CallPlan, place_call};
 use super::progress::Progress;
+use super::restore::RestoreArgs;
 use super::sound::{NetworkArgs, SoundArgs};
 use super::time::duration;
 use crate::api::Client;
@@ -29,6 +30,9 @@ pub struct CallArgs {
 
     #[command(flatten)]
     network: NetworkArgs,
+
+    #[command(flatten)]
+    restore: RestoreArgs,
 
     /// Hang up this long after the call was connected (as in 10s, 2m); without it the agent, or Ctrl-C, ends the call
     #[arg(long, value_name = "TIME", value_parser = duration)]
@@ -77,7 +81,7 @@ pub async fn run(args: CallArgs) -> anyhow::Result<ExitCode> {
         dial: args.dtmf,
         duration: args.duration,
         wait: args.wait,
-        limits: CallConfig { no_offer: args.answer_within, ..CallConfig::default() },
+        limits: CallConfig { no_offer: args.answer_within, ..args.restore.limits() },
         end_chat: if args.keep_chat { EndChat::Never } else { EndChat::IfNew },
         last_call,
     };

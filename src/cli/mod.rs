@@ -5,6 +5,7 @@
 
 pub mod call;
 pub mod chat;
+pub mod check;
 pub mod connection;
 pub mod demo;
 mod devices;
@@ -15,6 +16,7 @@ pub mod output;
 pub mod place;
 pub mod progress;
 mod query;
+mod restore;
 mod selftest;
 pub mod simulate;
 pub mod sound;
@@ -51,6 +53,8 @@ pub enum Command {
     Demo(demo::DemoArgs),
     /// Call: request a chat, wait for an agent, ask for a call, talk, report
     Call(Box<call::CallArgs>),
+    /// Test everything that a call needs, and say in plain words what is wrong and whom to tell
+    Check(Box<check::CheckArgs>),
     /// Be a contact center on this machine, for developing and testing
     Simulate(Box<simulate::SimulateArgs>),
     /// Chat line by line, at a terminal or in a pipe, with calls
@@ -86,6 +90,7 @@ impl Command {
         match self {
             Self::Demo(args) => demo::run(args).await,
             Self::Call(args) => call::run(*args).await,
+            Self::Check(args) => check::run(*args).await,
             Self::Simulate(args) => simulate::run(*args).await.map(|()| ExitCode::SUCCESS),
             Self::Chat(args) => chat::run(*args).await,
             Self::Availability(args) => query::availability(args).await,

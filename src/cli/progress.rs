@@ -58,6 +58,14 @@ fn as_text(event: &PhoneEvent, state: &PhoneState) -> Option<(&'static str, Stri
                 CallEvent::Disconnected => "connection lost, waiting for it to come back".into(),
                 CallEvent::Reconnected => "connection is back".into(),
                 CallEvent::MediaFlowing => "sound arrives".into(),
+                CallEvent::Interrupted { reason } => format!("interrupted: {reason}"),
+                CallEvent::Resumed { gap } => format!("sound is back after {:.1} s", gap.as_secs_f64()),
+                CallEvent::Restoring { attempt, attempts } => {
+                    format!("asking for the call again (attempt {attempt} of {attempts})")
+                }
+                CallEvent::Restored { gap, .. } => {
+                    format!("restored: sound is back after {:.1} s, over a new connection", gap.as_secs_f64())
+                }
                 CallEvent::Renegotiating => "the agent changes the call".into(),
                 CallEvent::RenegotiationFailed { error } => format!("the change was not possible: {error}"),
                 CallEvent::DeclinedBusy { party_id } => {
@@ -140,6 +148,16 @@ fn as_json(event: &PhoneEvent, state: &PhoneState) -> Option<Value> {
             CallEvent::Disconnected => json!({"event": "call_disconnected"}),
             CallEvent::Reconnected => json!({"event": "call_reconnected"}),
             CallEvent::MediaFlowing => json!({"event": "call_media_flowing"}),
+            CallEvent::Interrupted { reason } => {
+                json!({"event": "call_interrupted", "reason": reason, "message": reason.to_string()})
+            }
+            CallEvent::Resumed { gap } => json!({"event": "call_resumed", "gap_ms": gap.as_millis() as u64}),
+            CallEvent::Restoring { attempt, attempts } => {
+                json!({"event": "call_restoring", "attempt": attempt, "attempts": attempts})
+            }
+            CallEvent::Restored { attempt, gap } => {
+                json!({"event": "call_restored", "attempt": attempt, "gap_ms": gap.as_millis() as u64})
+            }
             CallEvent::Renegotiating => json!({"event": "call_renegotiating"}),
             CallEvent::RenegotiationFailed { error } => {
                 json!({"event": "call_renegotiation_failed", "message": error})

@@ -87,6 +87,11 @@ pub struct SimulateArgs {
     #[arg(long, value_name = "all|host|relay", default_value = "all", help_heading = "Calls")]
     pub agent_ice: AgentIce,
 
+    /// How long a desk whose page is gone without signing out keeps its chats and calls: a page that is loaded anew takes
+    /// them up again, under the same name.
+    #[arg(long, value_name = "TIME", default_value = "4s", value_parser = duration, help_heading = "Agents")]
+    pub desk_grace: Duration,
+
     /// How long a poll without news is held.
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration, help_heading = "Center")]
     pub hold: Duration,
@@ -182,6 +187,7 @@ impl From<SimulateArgs> for SimulatorConfig {
         Self {
             listen: args.listen,
             hold: args.hold,
+            desk_grace: args.desk_grace,
             tenant: args.tenant,
             app_ids: args.app_ids,
             hours,

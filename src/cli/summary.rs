@@ -47,6 +47,8 @@ pub struct CallSummary {
     pub remote: Option<RemoteSummary>,
     /// How good it was to hear, by estimate; `null` when nothing was heard.
     pub quality: Option<QualitySummary>,
+    /// What interruptions did to the call.
+    pub interruptions: InterruptionSummary,
 }
 
 /// The agent of a call.
@@ -56,6 +58,17 @@ pub struct PartySummary {
     pub id: String,
     /// The name to show.
     pub name: String,
+}
+
+/// What interruptions did to a call.
+#[derive(Debug, Clone, Copy, Default, Serialize)]
+pub struct InterruptionSummary {
+    /// How often sound stopped for longer than the limit.
+    pub count: u32,
+    /// How long there was none, in all of them.
+    pub gap_ms: f64,
+    /// How often the call came back over a new connection.
+    pub restorations: u32,
 }
 
 /// How long the steps of a call took, in milliseconds.
@@ -106,6 +119,7 @@ impl CallSummary {
             problems: Vec::new(),
             remote: None,
             quality: None,
+            interruptions: InterruptionSummary::default(),
         }
     }
 
@@ -136,6 +150,11 @@ impl CallSummary {
             recording: report.recording.clone(),
             recording_both: report.recording_both.clone(),
             problems: report.problems.clone(),
+            interruptions: InterruptionSummary {
+                count: report.recovery.interruptions,
+                gap_ms: ms(report.recovery.gap),
+                restorations: report.recovery.restorations,
+            },
             ..Self::without_call(report.end.outcome, report.end.reason.clone())
         }
     }
@@ -190,6 +209,16 @@ impl fmt::Display for CallSummary {
         }
         if let Some(quality) = &self.quality {
             line(f, "quality", quality)?;
+        }
+        let InterruptionSummary { count, gap_ms, restorations } = self.interruptions;
+        if count + restorations > 0 {
+            let times = |n: u32| match n {
+                0 => "never".to_owned(),
+                1 => "once".to_owned(),
+                n => format!("{n} times"),
+            };
+            let gap = gap_ms / 1000.0;
+            line(f, "cut off", &format_args!("{}, {gap:.1} s in all; restored {}", times(count), times(restorations)))?;
         }
         if let Some(rtt) = self.rtt_ms {
             line(f, "round trip", &format_args!("{rtt:.1} ms"))?;

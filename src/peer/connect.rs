@@ -73,6 +73,11 @@ pub struct AudioPeer {
     stream_codec: Mutex<CodecKind>,
     /// The far end takes what we send: it does not while it holds the call.
     takes_media: AtomicBool,
+    /// The far end sends, by its description.
+    sends_media: AtomicBool,
+    /// When RTCP last came.
+    rtcp_heard: watch::Receiver<Option<Instant>>,
+    gate: Gate,
 }
 
 /// The role that the crate's answer says it takes.
@@ -101,12 +106,14 @@ impl AudioPeer {
             // Without a route for multicast the mDNS socket cannot be made, and with it the peer.
             for mdns in [MulticastDnsMode::QueryOnly, MulticastDnsMode::Disabled] {
                 let offer = RemoteOffer::default();
-                let handler = Handler { events: events_tx.clone(), ice_up: Gate::default(), offer: Arc::clone(&offer) };
-                let tap = RtcpTap::new(ssrc, events_tx.clone(), reports_tx.clone());
+                let gate = Gate::default();
+                let handler = Handler { events: events_tx.clone(), ice_up: gate.clone(), offer: Arc::clone(&offer) };
+                let (heard_tx, rtcp_heard) = watch::channel(None);
+                let tap = RtcpTap::new(ssrc, events_tx.clone(), reports_tx.clone(), heard_tx);
                 match build(&config, addresses.clone(), mdns, handler, tap).await {
                     Ok((connection, relays)) => {
                         let peer = Self::with_track(connection, relays, ssrc, config.codecs, reports, offer).await?;
-                        return Ok((peer, events));
+                        return Ok((Self { rtcp_heard, gate, ..peer }, events));
                     }
                     Err(e) => last = e.to_string(),
                 }
@@ -155,6 +162,9 @@ impl AudioPeer {
             dtls_role,
             stream_codec,
             takes_media,
+            sends_media: AtomicBool::new(true),
+            rtcp_heard: watch::channel(None).1,
+            gate: Gate::default(),
         })
     }
 
@@ -197,6 +207,7 @@ impl AudioPeer {
             *lock(&self.dtls_role).get_or_insert_with(|| sections.our_role().unwrap_or_else(|| written(&answer.sdp)));
         let sdp = sections.answer(&answer.sdp, Some(role));
         self.takes_media.store(sections.takes_media(), Ordering::Release);
+        self.sends_media.store(sections.sends_media(), Ordering::Release);
         // Known before the first candidate is gathered.
         *lock(&self.offer) = Some(sections);
         self.connection.set_local_description(answer).await.map_err(local)?;
@@ -221,6 +232,7 @@ impl AudioPeer {
             return Err(error);
         }
         self.takes_media.store(sections.takes_media(), Ordering::Release);
+        self.sends_media.store(sections.sends_media(), Ordering::Release);
         lock(&self.dtls_role).get_or_insert(sections.our_role().unwrap_or(DtlsRole::Passive));
         Ok(())
     }
@@ -287,6 +299,21 @@ impl AudioPeer {
             _ => None,
         };
         PeerStats::read(&report, selected.as_ref(), *self.reports.borrow(), &self.relays)
+    }
+
+    /// When RTCP of the far end last came.
+    pub fn rtcp_heard(&self) -> Option<Instant> {
+        *self.rtcp_heard.borrow()
+    }
+
+    /// Whether the far end sends, by its description: it does not while it holds the call (RFC 3264, 8.4).
+    pub fn sends_media(&self) -> bool {
+        self.sends_media.load(Ordering::Acquire)
+    }
+
+    /// Cuts every UDP way of this peer, in both directions, or mends them: a line on order, for tests.
+    pub fn set_dark(&self, dark: bool) {
+        self.gate.set_dark(dark);
     }
 
     /// Closes the connection and its sockets.

@@ -17,7 +17,7 @@ use std::collections::VecDeque;
 use std::io::{self, IoSliceMut};
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -36,6 +36,8 @@ pub(super) struct Gate {
     state: Arc<Mutex<State>>,
     /// Ends the driver's sleep, the running one or else the next.
     nudge: Arc<Notify>,
+    /// Nothing passes either way: the line was cut on order.
+    dark: Arc<AtomicBool>,
 }
 
 #[derive(Debug, Default)]
@@ -53,6 +55,15 @@ impl Gate {
         for waker in std::mem::take(&mut state.waiting) {
             waker.wake();
         }
+    }
+
+    /// Cuts the line, or mends it.
+    pub(super) fn set_dark(&self, dark: bool) {
+        self.dark.store(dark, Ordering::Release);
+    }
+
+    fn is_dark(&self) -> bool {
+        self.dark.load(Ordering::Acquire)
     }
 
     /// Whether it is open; if not, the task is woken when it opens.
@@ -248,6 +259,9 @@ impl AsyncUdpSocket for HoldingSocket {
     }
 
     fn poll_send(&self, cx: &mut Context<'_>, transmit: &Transmit<'_>) -> Poll<io::Result<usize>> {
+        if self.gate.is_dark() {
+            return Poll::Ready(Ok(transmit.contents.len()));
+        }
         for datagram in transmit.contents.chunks(transmit.segment_size.unwrap_or(usize::MAX).max(1)) {
             self.nominations().0.sent(datagram);
         }
@@ -273,6 +287,9 @@ impl AsyncUdpSocket for HoldingSocket {
                 continue;
             }
             let received = self.inner.poll_recv(cx, bufs, meta);
+            if matches!(received, Poll::Ready(Ok(_))) && self.gate.is_dark() {
+                continue;
+            }
             if let Poll::Ready(Ok(n)) = received {
                 self.watch(n, bufs, meta);
             }
@@ -305,12 +322,6 @@ mod tests {
     const HELLO: &[u8] = &[22, 254, 253, 0];
     const STUN: &[u8] = &[0, 1, 0, 0];
 
-    fn runtime(gate: &Gate) -> HoldingRuntime {
-        let (relays, _) =
-            Relays::new(&[], Default::default(), false, tokio::sync::mpsc::unbounded_channel().0).unwrap();
-        HoldingRuntime::new(gate.clone(), relays)
-    }
-
     /// Of one transaction, nominating or not.
     fn stun(kind: MessageType, nominates: bool) -> Vec<u8> {
         let mut parts: Vec<Box<dyn Setter>> = vec![Box::new(kind), Box::new(TransactionId([7; 12]))];
@@ -320,6 +331,12 @@ mod tests {
         let mut message = Message::new();
         message.build(&parts).unwrap();
         message.raw
+    }
+
+    fn runtime(gate: &Gate) -> HoldingRuntime {
+        let (relays, _) =
+            Relays::new(&[], Default::default(), false, tokio::sync::mpsc::unbounded_channel().0).unwrap();
+        HoldingRuntime::new(gate.clone(), relays)
     }
 
     async fn sockets() -> (Arc<dyn AsyncUdpSocket>, Gate, tokio::net::UdpSocket) {

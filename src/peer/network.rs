@@ -38,6 +38,16 @@ impl LocalNetwork {
         self
     }
 
+    /// The addresses; an unspecified one stands for every interface.
+    pub fn addresses(&self) -> &[IpAddr] {
+        &self.addresses
+    }
+
+    /// The range of ports, where there is one.
+    pub fn ports(&self) -> Option<&PortRange> {
+        self.ports.as_ref()
+    }
+
     /// What to bind: port 0 without a range, else the next free port of the range for each address. `skip` moves on in
     /// the range after a lost race for a port.
     pub(super) fn socket_addresses(&self, skip: u16) -> Option<Vec<SocketAddr>> {

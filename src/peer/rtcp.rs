@@ -49,6 +49,8 @@ const REMEMBERED: usize = 32;
 pub(super) struct RtcpTap {
     events: UnboundedSender<PeerEvent>,
     latest: watch::Sender<Option<RemoteReport>>,
+    /// When RTCP last came, of any kind: the far end is there.
+    heard: watch::Sender<Option<Instant>>,
     /// The stream of ours.
     ssrc: u32,
     /// The middle 32 bits of the NTP time in each sender report of ours, and when it left.
@@ -66,8 +68,9 @@ impl RtcpTap {
         ssrc: u32,
         events: UnboundedSender<PeerEvent>,
         latest: watch::Sender<Option<RemoteReport>>,
+        heard: watch::Sender<Option<Instant>>,
     ) -> Self {
-        Self { events, latest, ssrc, sent: VecDeque::new(), inbound: VecDeque::new(), outbound: VecDeque::new() }
+        Self { events, latest, heard, ssrc, sent: VecDeque::new(), inbound: VecDeque::new(), outbound: VecDeque::new() }
     }
 
     fn sender_report_left(&mut self, ntp_time: u64, now: Instant) {
@@ -113,6 +116,7 @@ impl Protocol<TaggedPacket, TaggedPacket, ()> for RtcpTap {
 
     fn handle_read(&mut self, msg: TaggedPacket) -> Result<(), Error> {
         if let Packet::Rtcp(packets) = &msg.message.packet {
+            self.heard.send_replace(Some(msg.now));
             for packet in packets {
                 let any = packet.as_any();
                 let blocks = if let Some(rr) = any.downcast_ref::<ReceiverReport>() {
@@ -172,7 +176,7 @@ mod tests {
 
     #[test]
     fn the_round_trip_time_leaves_out_what_the_far_end_held_the_report() {
-        let mut tap = RtcpTap::new(7, unbounded_channel().0, watch::channel(None).0);
+        let mut tap = RtcpTap::new(7, unbounded_channel().0, watch::channel(None).0, watch::channel(None).0);
         let sent = Instant::now();
         tap.sender_report_left(0x0000_1234_5678_0000, sent);
         // Held for half a second, back after 540 ms.
@@ -183,7 +187,7 @@ mod tests {
 
     #[test]
     fn a_report_that_answers_none_of_ours_has_no_round_trip_time() {
-        let tap = RtcpTap::new(7, unbounded_channel().0, watch::channel(None).0);
+        let tap = RtcpTap::new(7, unbounded_channel().0, watch::channel(None).0, watch::channel(None).0);
         assert_eq!(tap.report(&block(1, 0), Instant::now()).round_trip_time, None);
         assert_eq!(tap.report(&block(0, 0), Instant::now()).round_trip_time, None);
     }

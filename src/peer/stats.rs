@@ -1,10 +1,10 @@
 use super::relay::Relays;
 use super::rtcp::RemoteReport;
-use rtc::peer_connection::transport::RTCIceCandidatePair;
+use rtc::peer_connection::transport::{RTCIceCandidatePair, RTCIceCandidateType};
 use rtc::statistics::stats::ice_candidate_pair::{RTCIceCandidatePairStats, RTCStatsIceCandidatePairState};
 use serde::Serialize;
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 use webrtc::peer_connection::{RTCIceCandidate, RTCStatsReport};
 
@@ -51,6 +51,10 @@ pub struct PeerStats {
     pub bytes_sent: u64,
     /// RTP packets sent.
     pub packets_sent: u64,
+    /// Answers to our ICE checks: as long as these grow, the far end is there.
+    pub responses_received: u64,
+    /// The address of this machine that the packets leave from, where the pair in use tells it.
+    pub local_address: Option<IpAddr>,
     /// The last report of the far end on what we send.
     pub remote_report: Option<RemoteReport>,
     /// Datagrams that were given up since the stream to the relay was slower than the media.
@@ -88,6 +92,8 @@ impl PeerStats {
             stats.current_round_trip_time =
                 (pair.current_round_trip_time > 0.0).then(|| Duration::from_secs_f64(pair.current_round_trip_time));
         }
+        stats.local_address = selected.and_then(|pair| own_address(pair.local()));
+        stats.responses_received = report.candidate_pairs().map(|pair| pair.responses_received).sum();
         for stream in report.outbound_rtp_streams() {
             stats.bytes_sent += stream.sent_rtp_stream_stats.bytes_sent;
             stats.packets_sent += stream.sent_rtp_stream_stats.packets_sent;
@@ -108,6 +114,17 @@ fn local_candidate(c: &RTCIceCandidate, relays: &Relays) -> CandidateInfo {
     let relay = c.address.parse().ok().and_then(|ip| relays.relaying(SocketAddr::new(ip, c.port)));
     let (url, protocol) = relay.unzip();
     CandidateInfo { url, relay_protocol: protocol.map(|p| p.to_string()), ..candidate(c) }
+}
+
+/// The address of this machine behind a candidate of ours: a host candidate's own, the base of a reflexive one. What
+/// stands beside a relayed one is an address that the TURN server saw (RFC 8839, 5.1).
+fn own_address(c: &RTCIceCandidate) -> Option<IpAddr> {
+    let own = match c.typ {
+        RTCIceCandidateType::Host => &c.address,
+        RTCIceCandidateType::Srflx | RTCIceCandidateType::Prflx => &c.related_address,
+        _ => return None,
+    };
+    own.parse().ok().filter(|address: &IpAddr| !address.is_unspecified())
 }
 
 fn candidate(c: &RTCIceCandidate) -> CandidateInfo {

@@ -39,6 +39,7 @@ pub(super) async fn run(
         resumed: None,
         opens_until: None,
         chat_over: false,
+        agent: None,
         network: config.watch_network.then(|| NetworkWatch::towards(config.client.host())),
         cut_call: last_call.as_ref().and_then(LastCall::cut),
         last_call,
@@ -63,6 +64,8 @@ struct Actor {
     /// When the opening of a chat is given up that is to be closed once it is open.
     opens_until: Option<Instant>,
     chat_over: bool,
+    /// The agent that the call knows of.
+    agent: Option<String>,
     network: Option<NetworkWatch>,
     /// Where the mark of a running call is left.
     last_call: Option<LastCall>,
@@ -209,8 +212,15 @@ impl Actor {
                     self.shut_chat(!resumed);
                 }
             }
+            ChatEvent::Reconnecting { .. } => self.call.handle(Input::Signaling { up: false }),
+            ChatEvent::Reconnected => self.call.handle(Input::Signaling { up: true }),
             ChatEvent::Ended { .. } => self.chat_is_over(),
             _ => {}
+        }
+        let agent = self.chat.session().parties().agent().map(|p| p.id.clone());
+        if self.agent != agent {
+            self.agent.clone_from(&agent);
+            self.call.handle(Input::CurrentAgent(agent));
         }
         let restored = matches!(event, ChatEvent::Restored { .. });
         self.tell(PhoneEvent::Chat(event));

@@ -16,6 +16,7 @@ use chatphone_media::audio::pipe::pipe;
 use chatphone_media::audio::sink::{Null, Sink, Tee};
 use chatphone_media::audio::source::{Silence, Source};
 use chatphone_media::audio::tone::Tone;
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -39,6 +40,8 @@ struct Inner {
     sound: Sound,
     record_dir: Option<PathBuf>,
     recordings: Mutex<Vec<PathBuf>>,
+    /// Chats whose agent's network is dead, and until when.
+    dark: Mutex<HashMap<String, Instant>>,
 }
 
 /// [`AgentSound`], with the file read.
@@ -81,7 +84,7 @@ impl Telephony {
         let clock = MediaClock::start().map_err(SimulatorError::Thread)?;
         let recordings = Mutex::new(Vec::new());
         let record_dir = config.agent.record_dir.clone();
-        Ok(Self(Arc::new(Inner { clock, peer, sound, record_dir, recordings })))
+        Ok(Self(Arc::new(Inner { clock, peer, sound, record_dir, recordings, dark: Mutex::default() })))
     }
 
     /// The recordings begun so far.
@@ -105,8 +108,10 @@ impl Telephony {
             keys: DtmfReceiver::default(),
             line: MediaPlan::default(),
             bad_line: None,
+            troubles: Vec::new(),
             spec,
         };
+        call.share_blackout();
         let result = call.run(&mut commands, &mut events, &report).await;
         call.close().await;
         result
@@ -154,6 +159,27 @@ struct Call {
     line: MediaPlan,
     /// Where packets come through that the line lets through, and where they go in.
     bad_line: Option<(UnboundedSender<ReceivedRtp>, UnboundedReceiver<ReceivedRtp>)>,
+    /// What is to happen to the peer, and when; the next one last.
+    troubles: Vec<(Instant, Trouble)>,
+}
+
+/// What happens to a peer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Trouble {
+    /// Nothing passes any more, until then.
+    Dark(Instant),
+    /// Everything passes again.
+    Light,
+    /// It is gone.
+    Dies,
+}
+
+/// Waits for the next trouble.
+async fn trouble(next: Option<Instant>) {
+    match next {
+        Some(at) => tokio::time::sleep_until(at.into()).await,
+        None => std::future::pending().await,
+    }
 }
 
 impl Call {
@@ -190,6 +216,7 @@ impl Call {
                     Some(PeerEvent::State(PeerState::Connected)) => {
                         tracing::info!(chat_id = self.spec.chat_id, agent = self.spec.agent, "the call is connected");
                         report(CallEvent::Connected);
+                        self.expect_trouble(Instant::now());
                         self.start_sound().await?;
                     }
                     Some(PeerEvent::State(PeerState::Failed)) => {
@@ -211,11 +238,54 @@ impl Call {
                     Some(PeerEvent::Relay(event)) => tracing::warn!(chat_id = self.spec.chat_id, "{event}"),
                     Some(PeerEvent::GatheringComplete) => {}
                 },
+                () = trouble(self.troubles.last().map(|(at, _)| *at)) => match self.troubles.pop() {
+                    Some((_, Trouble::Dies)) => {
+                        tracing::info!(chat_id = self.spec.chat_id, "the agent's peer is gone, as ordered");
+                        self.peer.set_dark(true);
+                        return Ok(());
+                    }
+                    Some((_, Trouble::Dark(until))) => {
+                        self.peer.set_dark(true);
+                        let mut dark = self.dark();
+                        dark.retain(|_, until| *until > Instant::now());
+                        dark.insert(self.spec.chat_id.clone(), until);
+                    }
+                    Some((_, Trouble::Light)) => {
+                        self.peer.set_dark(false);
+                        self.dark().remove(&self.spec.chat_id);
+                    }
+                    None => {}
+                },
                 packet = from_line(&mut self.bad_line) => {
                     self.hear(ReceivedRtp { arrival: Instant::now(), ..packet }, report);
                 }
             }
         }
+    }
+
+    fn dark(&self) -> std::sync::MutexGuard<'_, HashMap<String, Instant>> {
+        self.telephony.0.dark.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The network of the agent may be dead already, from the peer before.
+    fn share_blackout(&mut self) {
+        let until = self.dark().get(&self.spec.chat_id).copied();
+        if let Some(until) = until.filter(|until| *until > Instant::now()) {
+            self.peer.set_dark(true);
+            self.troubles.push((until, Trouble::Light));
+        }
+    }
+
+    /// The call is connected: what is to happen to it is counted from now.
+    fn expect_trouble(&mut self, now: Instant) {
+        if let Some(span) = self.line.blackout.take() {
+            let end = now + span.max;
+            self.troubles.extend([(now + span.min, Trouble::Dark(end)), (end, Trouble::Light)]);
+        }
+        if let Some(after) = self.line.dies.take() {
+            self.troubles.push((now + after, Trouble::Dies));
+        }
+        self.troubles.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
     }
 
     /// A packet from the client.

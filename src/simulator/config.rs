@@ -44,6 +44,9 @@ pub struct SimulatorConfig {
     /// Bots on duty; chats above it stay queued, as long as no desk takes them. `None`: one for everybody. 0: all chats
     /// are for desks.
     pub agents: Option<usize>,
+    /// How long the chats and calls of a desk whose page is gone without signing out (loaded anew, a network that is lost)
+    /// wait for it to come back, under the same name.
+    pub desk_grace: Duration,
     /// What each agent does.
     pub agent: AgentConfig,
 }
@@ -66,6 +69,7 @@ impl Default for SimulatorConfig {
             inactivity_timeout: Some(Duration::from_secs(600)),
             max_sessions: 1000,
             agents: None,
+            desk_grace: Duration::from_secs(4),
             agent: AgentConfig::default(),
         }
     }

@@ -118,11 +118,20 @@ struct Peer {
     described: bool,
 }
 
+impl Peer {
+    /// One that the client knows.
+    fn used(id: CallId) -> Self {
+        Self { id, offer: None, held: Vec::new(), described: true }
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Line {
     config: LineConfig,
     state: State,
     peer: Option<Peer>,
+    /// The peer of a call that the client asked for again: it carries sound until the next one does.
+    old: Option<CallId>,
     /// The base of peer ids, different for each line; the count makes them unique.
     id_base: CallId,
     count: u64,
@@ -139,8 +148,16 @@ impl Line {
     /// A line with a first peer already asked for. Peers are numbered from `id_base` up; lines must be given bases a
     /// billion apart.
     pub fn new(config: LineConfig, id_base: CallId) -> Self {
-        let mut line =
-            Self { config, state: State::Idle, peer: None, id_base, count: 0, reject_next: None, out: Vec::new() };
+        let mut line = Self {
+            config,
+            state: State::Idle,
+            peer: None,
+            old: None,
+            id_base,
+            count: 0,
+            reject_next: None,
+            out: Vec::new(),
+        };
         line.start_peer(Role::Offer);
         line
     }
@@ -212,13 +229,20 @@ impl Line {
             CallEvent::Candidate(candidate) if peer.described => self.send(candidate.into()),
             CallEvent::Candidate(candidate) => peer.held.push(candidate),
             CallEvent::Connected => {
+                self.drop_old();
                 if let Some(after) = self.config.hang_up_after {
                     self.out.push(LineOutput::Timer(now + after, LineTimer::HangUp(id)));
                 }
             }
-            // Nobody has heard of this peer yet; a call that is wanted later starts a new one.
             // For the conversation, not for the line.
             CallEvent::Digit(_) => {}
+            // The way there was may come back yet, or the client asks once more.
+            CallEvent::Failed(_) if self.old.is_some() => {
+                self.drop_peer();
+                self.peer = self.old.take().map(Peer::used);
+                self.state = State::Up;
+            }
+            // Nobody has heard of this peer yet; a call that is wanted later starts a new one.
             CallEvent::Failed(_) if matches!(self.state, State::Idle | State::Ringing(_)) => self.drop_peer(),
             CallEvent::Failed(reason) => {
                 if self.state == State::Offering || self.state == State::Answering {
@@ -316,6 +340,7 @@ impl Line {
         if self.is_busy() {
             self.send(Signal::end_call());
         }
+        self.drop_old();
         self.drop_peer();
         self.state = State::Idle;
     }
@@ -325,8 +350,18 @@ impl Line {
             State::Ringing(_) | State::Offering => return,
             State::Offered(since) if now < since + CROSSING => return,
             // The client asks for a call it has already: it was started anew and knows nothing of the one before.
-            State::Offered(_) | State::Answering | State::Up => self.reset(),
-            State::Idle => {}
+            State::Offered(_) | State::Answering if self.old.is_some() => {
+                self.drop_peer();
+                self.start_peer(Role::Offer);
+            }
+            State::Offered(_) | State::Answering => self.reset(),
+            // Or its way is broken: whether the one there was carries on is seen when the next one is there.
+            State::Up if !self.config.no_offer => {
+                self.drop_old();
+                self.old = self.peer.take().map(|peer| peer.id);
+                self.start_peer(Role::Offer);
+            }
+            State::Up | State::Idle => {}
         }
         if self.config.no_offer {
             return;
@@ -377,6 +412,7 @@ impl Line {
     /// No call; a peer nobody has used yet is kept for the next one.
     fn reset(&mut self) {
         self.state = State::Idle;
+        self.drop_old();
         if self.peer.as_ref().is_none_or(|p| p.described || p.offer.is_none()) {
             self.drop_peer();
             self.start_peer(Role::Offer);
@@ -393,6 +429,12 @@ impl Line {
     fn drop_peer(&mut self) {
         if let Some(peer) = self.peer.take() {
             self.out.push(LineOutput::Command(peer.id, CallCommand::Close));
+        }
+    }
+
+    fn drop_old(&mut self) {
+        if let Some(id) = self.old.take() {
+            self.out.push(LineOutput::Command(id, CallCommand::Close));
         }
     }
 

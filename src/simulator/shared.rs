@@ -160,10 +160,10 @@ impl Shared {
         Ok((id, receiver))
     }
 
-    /// The desk is gone.
-    pub fn sign_out(self: &Arc<Self>, id: DeskId) {
+    /// The desk is gone; `away`: it may come back.
+    pub fn sign_out(self: &Arc<Self>, id: DeskId, away: bool) {
         self.lock().desks.remove(&id);
-        self.with(|center, now| center.sign_out(id, now));
+        self.with(|center, now| if away { center.step_away(id, now) } else { center.sign_out(id, now) });
     }
 
     /// Changes with every entry of the log.

@@ -17,11 +17,18 @@ pub struct Secure {
 }
 
 pub async fn secure(name: &str) -> Secure {
+    secure_with(name, |_| ()).await
+}
+
+/// The same with something changed about its certificate.
+pub async fn secure_with(name: &str, change: impl FnOnce(&mut CertificateParams)) -> Secure {
     let mut params = CertificateParams::new(Vec::new()).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let ca = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
     let key = KeyPair::generate().unwrap();
-    let certificate = CertificateParams::new(vec![name.to_owned()]).unwrap().signed_by(&key, &ca).unwrap();
+    let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+    change(&mut params);
+    let certificate = params.signed_by(&key, &ca).unwrap();
     let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .unwrap()

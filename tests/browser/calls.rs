@@ -225,3 +225,37 @@ async fn a_call_that_the_page_does_not_know_is_hung_up() {
     page.shows("call-state", "no call").await;
     center.shutdown().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_that_is_loaded_anew_takes_its_call_up_again() {
+    let center = crate::common::center(|c| (c.agents, c.desk_grace) = (Some(0), Duration::from_secs(20))).await;
+    let browser = Browser::start().await;
+    let page = browser.desk(&center, "Ada", "tone=880").await;
+    let mut customer = in_call(&center, &page).await;
+    page.web.refresh().await.unwrap();
+    customer.call_is("the call back", |e| matches!(e, CallEvent::Restored { .. })).await;
+    page.shows("call-state", "connected").await;
+    let (hz, level) = page.hears().await;
+    assert!((hz - 440.0).abs() < 10.0 && level > -40.0, "the page heard {hz} Hz at {level} dBFS");
+    customer.phone.hang_up();
+    let report = customer.call_report().await;
+    assert_eq!((report.end.outcome, report.recovery.restorations), (Outcome::Completed, 1), "{:?}", report.end);
+    center.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_customer_who_asks_for_the_call_that_there_is_needs_no_second_click() {
+    let center = center().await;
+    let browser = Browser::start().await;
+    let page = browser.desk(&center, "Ada", "tone=880").await;
+    let mut customer = in_call(&center, &page).await;
+    // As if everything under the page's peer were gone: it closes without a word.
+    page.eval("(globalThis.first = globalThis.deskCall).peer.close()").await;
+    customer.call_is("the attempt", |e| matches!(e, CallEvent::Restoring { attempt: 1, .. })).await;
+    customer.call_is("the call back", |e| matches!(e, CallEvent::Restored { attempt: 1, .. })).await;
+    page.until("globalThis.deskCall !== globalThis.first").await;
+    page.shows("call-state", "connected").await;
+    let (hz, _) = page.hears().await;
+    assert!((hz - 440.0).abs() < 10.0, "{hz}");
+    center.shutdown().await;
+}

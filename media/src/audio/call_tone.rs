@@ -18,6 +18,8 @@ pub enum CallTone {
     Busy,
     /// The call could not be made (congestion, "reorder"): 425 Hz, 0.25 s on, 0.25 s off.
     Reorder,
+    /// Something happened to the call: 425 Hz, two beeps of 0.1 s every second.
+    Notice,
 }
 
 /// What a tone is made of.
@@ -36,6 +38,7 @@ impl CallTone {
             Self::Ring => Shape { hz: &[400.0, 450.0], cadence: &[400, 200, 400, 2000], dbfs: -14.0 },
             Self::Busy => Shape { hz: &[425.0], cadence: &[500, 500], dbfs: -24.0 },
             Self::Reorder => Shape { hz: &[425.0], cadence: &[250, 250], dbfs: -24.0 },
+            Self::Notice => Shape { hz: &[425.0], cadence: &[100, 100, 100, 700], dbfs: -24.0 },
         }
     }
 
@@ -125,6 +128,7 @@ mod tests {
         near(cadence(&play(CallTone::Ring, 6)), &[0.4, 0.2, 0.4, 2.0, 0.4, 0.2, 0.4, 2.0]);
         near(cadence(&play(CallTone::Busy, 2)), &[0.5, 0.5, 0.5, 0.5]);
         near(cadence(&play(CallTone::Reorder, 1)), &[0.25, 0.25, 0.25, 0.25]);
+        near(cadence(&play(CallTone::Notice, 1)), &[0.1, 0.1, 0.1, 0.7]);
     }
 
     #[test]

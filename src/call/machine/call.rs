@@ -1,6 +1,7 @@
 //! What the machine remembers of the current call, of its peer, and of the call before.
 
 use super::description::Description;
+use super::recovery::Watch;
 use super::{CallConfig, Direction, Offerer, Phase, TimeLimit};
 use crate::api::signaling::{IceCandidate, OfferCall};
 use std::collections::VecDeque;
@@ -32,7 +33,14 @@ pub(super) struct Call {
     /// The newest remote offer that is not given to the peer yet. An older one is overtaken: its sender cannot take an
     /// answer to it any more (RFC 3264, 4).
     pub(super) offer: Option<OfferCall>,
+    /// The newest peer: what is negotiated is negotiated with it.
     pub(super) peer: Peer,
+    /// The one before it, which is kept until the newest brings sound.
+    pub(super) kept: Option<Peer>,
+    /// That the connection was lost was told, and not yet that it is back.
+    pub(super) lost_told: bool,
+    /// What is heard, and what is done where nothing is.
+    pub(super) watch: Watch,
 }
 
 impl Call {
@@ -49,6 +57,9 @@ impl Call {
             resend: None,
             offer: None,
             peer: Peer::default(),
+            kept: None,
+            lost_told: false,
+            watch: Watch::default(),
         }
     }
 

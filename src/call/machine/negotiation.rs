@@ -134,6 +134,9 @@ impl CallMachine {
             // It quotes what the agent's side wrote, of which nothing may be left.
             let reason = Some(quote(&error)).filter(|r| !r.is_empty());
             let nameless = || "the agent's session description cannot be used".to_owned();
+            if self.survives_failure(now) {
+                return;
+            }
             return self.fault(now, reason.unwrap_or_else(nameless));
         }
         self.negotiate();
@@ -165,14 +168,21 @@ impl CallMachine {
         }
         call.phase = Phase::Connected;
         self.times.connected.get_or_insert(now);
-        self.event(if first { CallEvent::Connected } else { CallEvent::Reconnected });
+        let lost_told = std::mem::take(&mut call.lost_told);
+        if first {
+            self.event(CallEvent::Connected);
+        } else if lost_told {
+            self.event(CallEvent::Reconnected);
+        }
         self.negotiate();
     }
 
     pub(super) fn peer_disconnected(&mut self) {
         if let Some(call) = self.call.as_mut().filter(|c| c.peer.connected) {
             call.peer.connected = false;
-            self.event(CallEvent::Disconnected);
+            if !std::mem::replace(&mut call.lost_told, true) {
+                self.event(CallEvent::Disconnected);
+            }
         }
     }
 
@@ -184,6 +194,7 @@ impl CallMachine {
         let Some(call) = self.call.as_mut().filter(|c| c.phase == Phase::Connected) else { return };
         if self.times.media.is_none() {
             self.times.media = Some(now);
+            call.watch.begin(now);
             if matches!(call.deadline, Some((_, TimeLimit::NoMedia))) {
                 call.deadline = None;
             }

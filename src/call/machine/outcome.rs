@@ -24,10 +24,12 @@ pub enum Outcome {
     Unavailable,
     /// The user hung up before the call was connected; not an incoming call that was never accepted.
     Cancelled,
+    /// The call ran, its sound stopped, and it could not be brought back.
+    Lost,
 }
 
 impl Outcome {
-    /// The name in reports: `completed`, `rejected`, `no_answer`, `failed`, `unavailable` or `cancelled`.
+    /// The name in reports: `completed`, `rejected`, `no_answer`, `failed`, `unavailable`, `cancelled` or `lost`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Completed => "completed",
@@ -36,6 +38,7 @@ impl Outcome {
             Self::Failed => "failed",
             Self::Unavailable => "unavailable",
             Self::Cancelled => "cancelled",
+            Self::Lost => "lost",
         }
     }
 }

@@ -129,6 +129,7 @@ impl CallMachine {
     fn begin(&mut self, call: Call) {
         self.call = Some(call);
         self.times = Default::default();
+        self.recovery = Default::default();
     }
 
     pub(super) fn prepare_peer(&mut self) {
@@ -175,6 +176,9 @@ impl CallMachine {
             Phase::Connecting => (Outcome::Failed, "the agent left while the call was being connected"),
             Phase::Connected => (Outcome::Completed, "the agent left the chat"),
         };
+        if self.survives_leaving(now) {
+            return;
+        }
         // END_CALL still goes out: a media server that stays behind the agent can then let go of the session.
         self.end(now, Ending::new(outcome, EndedBy::Remote, reason));
     }
@@ -186,6 +190,9 @@ impl CallMachine {
             Phase::Requesting => (Outcome::Unavailable, "the chat ended before the call was offered"),
             Phase::Ringing => (Outcome::NoAnswer, "the chat ended before the call was accepted"),
             Phase::Connecting => (Outcome::Failed, "the chat ended while the call was being connected"),
+            Phase::Connected if self.call.as_ref().is_some_and(|c| c.watch.is_cut()) => {
+                (Outcome::Lost, "the chat ended while the call was cut off")
+            }
             Phase::Connected => (Outcome::Completed, "the chat ended"),
         };
         self.end(now, Ending::new(outcome, EndedBy::Chat, reason));
@@ -199,6 +206,9 @@ impl CallMachine {
     }
 
     pub(super) fn over_limit(&mut self, now: Instant, limit: TimeLimit) {
+        if limit == TimeLimit::NoConnection && self.survives_failure(now) {
+            return;
+        }
         let secs = |d: Duration| format!("{} s", d.as_secs_f64());
         let (outcome, reason) = match limit {
             TimeLimit::NoOffer => {
@@ -238,13 +248,21 @@ impl CallMachine {
                 ended: now,
                 party_id,
                 end_owed: !ending.end_came,
-                reply_owed: requesting && ending.by != EndedBy::Remote,
-                description: call.peer.applying.or(call.peer.applied),
+                reply_owed: (requesting || call.watch.awaits_offer()) && ending.by != EndedBy::Remote,
+                description: call
+                    .peer
+                    .applying
+                    .or(call.peer.applied)
+                    .or(call.kept.as_ref().and_then(|k| k.applied.clone())),
             });
         }
         self.seen.call_over(now);
         self.remote.clear();
         self.times.ended = Some(now);
+        self.recovery.gap += call.watch.open_gap(now);
+        if call.kept.is_some() {
+            self.outputs.push_back(Output::CloseKept);
+        }
         if std::mem::take(&mut self.has_peer) {
             self.outputs.push_back(Output::ClosePeer);
         }

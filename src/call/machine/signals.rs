@@ -40,6 +40,11 @@ impl CallMachine {
         match call.phase {
             // After a transfer another agent than the one asked may take the call.
             Phase::Idle | Phase::Requesting => self.take_offer(now, party_id, offer),
+            Phase::Connected
+                if call.watch.is_restoring() && (call.watch.is_cut() || call.is_with(party_id.as_deref())) =>
+            {
+                self.on_restoring_offer(now, party_id, offer);
+            }
             _ if !call.is_with(party_id.as_deref()) => self.decline_busy(party_id),
             Phase::Ringing => {
                 call.video = offer.offer_video;
@@ -53,6 +58,8 @@ impl CallMachine {
                 call.offer = Some(offer);
                 if starts_over {
                     self.replace_peer(now);
+                } else {
+                    self.renegotiated(now);
                 }
                 self.negotiate();
             }
@@ -110,15 +117,17 @@ impl CallMachine {
     }
 
     /// The agent's side starts over with a peer that is new: so do we. A connected call has to connect again.
-    fn replace_peer(&mut self, now: Instant) {
+    pub(super) fn replace_peer(&mut self, now: Instant) {
         let Some(call) = &mut self.call else { return };
         let was_connected = std::mem::take(&mut call.peer).connected;
-        if call.phase != Phase::Requesting {
+        // An attempt to restore the call has limits of its own.
+        if call.phase != Phase::Requesting && !call.watch.is_restoring() {
             call.deadline = due(now, self.config.no_connection, TimeLimit::NoConnection);
         }
-        if was_connected {
+        if was_connected && !std::mem::replace(&mut call.lost_told, true) {
             self.event(CallEvent::Disconnected);
         }
+        self.peer_replaced(now);
         self.outputs.push_back(Output::ClosePeer);
         self.prepare_peer();
     }
@@ -158,6 +167,9 @@ impl CallMachine {
                 past.reply_owed = false;
             }
             return self.ask(now);
+        }
+        if call.watch.is_restoring() {
+            return self.restoration_rejected(now, &rejected);
         }
         if call.phase == Phase::Connected {
             if call.peer.negotiation == Negotiation::LocalOffer {
@@ -199,7 +211,11 @@ impl CallMachine {
         let Some(call) = self.call.as_ref().filter(|c| c.is_with(party_id)) else {
             return tracing::debug!("END_CALL for a call that is over, or of another party, is ignored");
         };
-        let (outcome, reason) = match call.phase {
+        let phase = call.phase;
+        if self.may_be_end_of_old(now) {
+            return tracing::debug!("END_CALL right after the call was asked for again: an offer is waited for");
+        }
+        let (outcome, reason) = match phase {
             Phase::Idle | Phase::Requesting => (Outcome::Rejected, "the agent ended the call without offering it"),
             Phase::Ringing => (Outcome::NoAnswer, "the agent gave up before the call was accepted"),
             Phase::Connecting => (Outcome::Failed, "the agent ended the call before it was connected"),

@@ -7,6 +7,7 @@ mod late;
 mod negotiation;
 mod orders;
 mod random;
+mod recovery;
 mod watch;
 
 use super::*;

@@ -26,6 +26,21 @@ pub struct CallConfig {
     /// on its way for the first could not be told from one for the second. Ends early when the agent's side confirms
     /// with END_CALL. Default 1 s.
     pub settle: Duration,
+    /// The last sound → it is told that the call is interrupted. Default 1 s.
+    pub interrupted_after: Duration,
+    /// The last sign of life of the far end (RTP, RTCP, an answer to an ICE check) → the call is asked for again. Default
+    /// 3 s. What is known to be dead is not waited for.
+    pub restore_after: Duration,
+    /// How often the call is asked for again in one interruption; 0: never, and a call whose way is lost fails. Default 5.
+    pub restore_attempts: u32,
+    /// REQUEST_CALL → OFFER_CALL of one such attempt, and then OFFER_CALL → sound. Default 10 s.
+    pub restore_offer: Duration,
+    /// From an attempt that failed to the next; doubled each time, up to 8 s. Default 2 s.
+    pub restore_wait: Duration,
+    /// An interruption is told → the call is lost, unless the far end shows signs of life. Default 60 s.
+    pub restore_within: Duration,
+    /// The agent left an interrupted call's chat → that is the end, unless an agent is there by then. Default 10 s.
+    pub rejoin_within: Duration,
 }
 
 impl Default for CallConfig {
@@ -38,6 +53,13 @@ impl Default for CallConfig {
             reask: None,
             late: Duration::from_secs(10),
             settle: Duration::from_secs(1),
+            interrupted_after: Duration::from_secs(1),
+            restore_after: Duration::from_secs(3),
+            restore_attempts: 5,
+            restore_offer: Duration::from_secs(10),
+            restore_wait: Duration::from_secs(2),
+            restore_within: Duration::from_secs(60),
+            rejoin_within: Duration::from_secs(10),
         }
     }
 }

@@ -137,9 +137,9 @@ impl Voice {
         }
     }
 
-    /// Takes a packet of the far end; a key that it completes is given back.
-    pub(super) fn take(&mut self, packet: ReceivedRtp) -> Option<Digit> {
-        let Stage::Running(media, codecs) = &self.stage else { return None };
+    /// Takes a packet of the far end, from a peer that agreed on `codecs`; a key that it completes is given back.
+    pub(super) fn take(&mut self, packet: ReceivedRtp, codecs: &NegotiatedCodecs) -> Option<Digit> {
+        let Stage::Running(media, _) = &self.stage else { return None };
         let is_key = codecs.is_event(packet.payload_type);
         let digit = is_key.then(|| self.keys.push(packet.ssrc, &packet.payload, packet.timestamp)).flatten();
         media.take(packet, codecs);

@@ -177,6 +177,16 @@ pub fn call(event: &CallEvent, state: &PhoneState) -> Value {
         CallEvent::Disconnected => json!({ "event": "call_disconnected" }),
         CallEvent::Reconnected => json!({ "event": "call_reconnected" }),
         CallEvent::MediaFlowing => json!({ "event": "call_media_flowing" }),
+        CallEvent::Interrupted { reason } => {
+            json!({ "event": "call_interrupted", "reason": reason, "message": reason.to_string() })
+        }
+        CallEvent::Resumed { gap } => json!({ "event": "call_resumed", "gap_ms": gap.as_millis() as u64 }),
+        CallEvent::Restoring { attempt, attempts } => {
+            json!({ "event": "call_restoring", "attempt": attempt, "attempts": attempts })
+        }
+        CallEvent::Restored { attempt, gap } => {
+            json!({ "event": "call_restored", "attempt": attempt, "gap_ms": gap.as_millis() as u64 })
+        }
         CallEvent::Renegotiating => json!({ "event": "call_renegotiating" }),
         CallEvent::RenegotiationFailed { error } => json!({ "event": "call_renegotiation_failed", "message": error }),
         CallEvent::DeclinedBusy { party_id } => {

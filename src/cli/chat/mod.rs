@@ -21,10 +21,11 @@ mod screen;
 pub mod text;
 
 use crate::api::Client;
-use crate::call::{CallConfig, CallSetup};
+use crate::call::CallSetup;
 use crate::chat::SessionConfig;
 use crate::cli::connection::ConnectionArgs;
 use crate::cli::interrupt::Interrupts;
+use crate::cli::restore::RestoreArgs;
 use crate::cli::sound::{NetworkArgs, SoundArgs};
 use crate::config::{self, Connection};
 use crate::peer::media::MediaClock;
@@ -78,6 +79,9 @@ pub struct ChatArgs {
 
     #[command(flatten)]
     network: NetworkArgs,
+
+    #[command(flatten)]
+    restore: RestoreArgs,
 }
 
 /// Runs the command.
@@ -114,7 +118,7 @@ pub async fn run(args: ChatArgs) -> anyhow::Result<ExitCode> {
             sound,
             // Opened by the first call: a chat needs no microphone.
             opened: None,
-            limits: CallConfig::default(),
+            limits: args.restore.limits(),
         },
         client,
         request,

@@ -309,6 +309,14 @@ impl Renderer {
             CallEvent::Disconnected => return Line::problem("the call's connection is lost for the moment"),
             CallEvent::Reconnected => "the call's connection is back".into(),
             CallEvent::MediaFlowing => "sound arrives".into(),
+            CallEvent::Interrupted { reason } => return Line::problem(format!("the call is interrupted: {reason}")),
+            CallEvent::Resumed { gap } => format!("the call goes on: sound is back after {:.1} s", gap.as_secs_f64()),
+            CallEvent::Restoring { attempt, attempts } => {
+                format!("asking for the call again, attempt {attempt} of {attempts} …")
+            }
+            CallEvent::Restored { gap, .. } => {
+                format!("the call is restored: sound is back after {:.1} s", gap.as_secs_f64())
+            }
             CallEvent::Renegotiating => "the call is being changed".into(),
             CallEvent::RenegotiationFailed { error } => {
                 return Line::problem(format!("the call could not be changed and goes on as it was: {error}"));

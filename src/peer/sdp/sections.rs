@@ -170,6 +170,11 @@ impl Sections {
         matches!(self.direction(), Direction::SendRecv | Direction::RecvOnly)
     }
 
+    /// Whether the far end sends media: it does not while it holds the call without music.
+    pub(crate) fn sends_media(&self) -> bool {
+        matches!(self.direction(), Direction::SendRecv | Direction::SendOnly)
+    }
+
     /// What the crate is given: the head and the one section, named and grouped, in both directions.
     pub(crate) fn reduced(&self) -> String {
         let section = &self.all[self.chosen];

@@ -18,6 +18,10 @@ impl Center {
         if self.closed {
             return Err("the center is closing".into());
         }
+        if let Some(id) = self.desks.come_back(&who) {
+            self.welcome_back(id, now);
+            return Ok(id);
+        }
         let id = self.desks.sign_in(who, now)?;
         let Some(desk) = self.desks.view(id) else { return Err("the desk is gone".into()) };
         self.note(None, json!({"event": "desk_signed_in", "desk": id, "name": desk.name}), now);
@@ -27,6 +31,42 @@ impl Center {
         self.tell_desks();
         self.serve_queue(now);
         Ok(id)
+    }
+
+    /// The page of a desk comes back, with the chats that it had.
+    fn welcome_back(&mut self, id: DeskId, now: Duration) {
+        let Some(desk) = self.desks.view(id) else { return };
+        self.note(None, json!({"event": "desk_came_back", "desk": id, "name": desk.name}), now);
+        let chats = desk.chats.clone();
+        self.tell(id, DeskEvent::Welcome { desk, ice_servers: self.config.ice_servers.clone() });
+        let waiting = self.waiting();
+        self.tell(id, DeskEvent::Waiting { chats: waiting });
+        for chat_id in chats {
+            self.publish_to(&chat_id, None, now);
+            let Some(session) = self.sessions.get(&chat_id) else { continue };
+            let chat = Box::new(self.chat_view(session));
+            let events = session.history().iter().map(to_json).collect();
+            self.tell(id, DeskEvent::Chat { chat, events });
+        }
+        self.tell_desks();
+        self.serve_queue(now);
+    }
+
+    /// The page of a desk is gone without a word: its chats and calls wait for it to come back.
+    pub fn step_away(&mut self, id: DeskId, now: Duration) {
+        let until = now + self.config.desk_grace;
+        if self.closed || until == now || !self.desks.step_away(id, until) {
+            return self.sign_out(id, now);
+        }
+        self.note(None, json!({"event": "desk_away", "desk": id}), now);
+        self.timers.set(until, Timer::Away(id));
+    }
+
+    /// A page that did not come back is signed out.
+    pub(super) fn give_up_desk(&mut self, id: DeskId, now: Duration) {
+        if self.desks.is_gone(id, now) {
+            self.sign_out(id, now);
+        }
     }
 
     /// The desk is gone, on purpose or not: its calls end at once, its chats go to others or back to the queue.
@@ -222,7 +262,7 @@ impl Center {
             Some(Who::Bot(line)) => CallView { state: line.call_state(), ..Default::default() },
             Some(Who::Desk { line, report, .. }) => {
                 let (state, number, video) = (line.state(), line.number(), line.video());
-                CallView { state, number, video, report: report.clone() }
+                CallView { state, number, video, again: line.is_again(), report: report.clone() }
             }
         }
     }

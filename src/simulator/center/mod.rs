@@ -92,6 +92,8 @@ enum Timer {
         chat_id: String,
         party_id: String,
     },
+    /// A desk whose page is gone may be given up.
+    Away(DeskId),
     /// A signaling message that is late.
     Late {
         chat_id: String,
@@ -447,6 +449,7 @@ impl Center {
                     self.with_line(&chat_id, Some(&party_id), now, |line, now| line.timer(timer, now));
                 }
                 Timer::Unanswered { chat_id, party_id } => self.desk_call_unanswered(&chat_id, &party_id, now),
+                Timer::Away(desk) => self.give_up_desk(desk, now),
                 Timer::Late { chat_id, party_id, message } => self.send_late(&chat_id, party_id, message, now),
                 Timer::Inactivity(chat_id) => self.check_silence(chat_id, now),
                 Timer::Survey { chat_id, form } => {

@@ -44,6 +44,8 @@ pub(in crate::simulator) struct DeskLine {
     /// Of the call that there is, or of the last one.
     number: u64,
     video: bool,
+    /// The call that rings, or is offered, was up before.
+    again: bool,
     offered: Duration,
     /// When a call that nobody answers is over.
     deadline: Option<Duration>,
@@ -72,6 +74,11 @@ impl DeskLine {
         self.video
     }
 
+    /// Whether the client asks for a call that it is in.
+    pub fn is_again(&self) -> bool {
+        self.again && matches!(self.state, CallState::Ringing | CallState::Calling)
+    }
+
     pub fn is_busy(&self) -> bool {
         self.state != CallState::Idle
     }
@@ -91,12 +98,14 @@ impl DeskLine {
         match (&signal, self.state) {
             (Signal::RequestCall(_), Calling) if now < self.offered + CROSSING => return,
             (Signal::RequestCall(_), Ringing) => return,
-            // In a running call: the client was started anew and knows nothing of it.
-            (Signal::RequestCall(request), _) => {
+            // In a running call: its way is broken, or the client was started anew and knows nothing of it.
+            (Signal::RequestCall(request), before) => {
+                self.again = before == Up || (self.again && before == Calling);
                 self.video = request.offer_video;
                 self.begin(Ringing, now);
             }
             (Signal::OfferCall(offer), Idle) => {
+                self.again = false;
                 self.video = offer.offer_video;
                 self.begin(Ringing, now);
             }
@@ -139,7 +148,10 @@ impl DeskLine {
             (Signal::OfferCall(offer), state) => {
                 self.video = offer.offer_video;
                 match state {
-                    Idle => self.begin(Calling, now),
+                    Idle => {
+                        self.again = false;
+                        self.begin(Calling, now);
+                    }
                     Ringing => self.wait_in(Calling, now),
                     Calling | Up => {}
                 }
@@ -336,6 +348,10 @@ mod tests {
             (line.state(), line.take_outputs()),
             (CallState::Ringing, vec![ToDesk(Signal::request_call(false))])
         );
+        assert!(line.is_again() && !ringing().is_again());
+        line.agent(Signal::offer_call("v=0", false), None, T0).unwrap();
+        line.client(Signal::answer_call("v=0"), T0);
+        assert!(!line.is_again());
     }
 
     #[test]

@@ -18,6 +18,8 @@ pub(in crate::simulator) struct Desk {
     chats: Vec<String>,
     /// When it last was given a chat, or lost one, or signed in.
     since: Duration,
+    /// Its page is gone, and this is when that is known not to come back.
+    away_until: Option<Duration>,
 }
 
 impl Desk {
@@ -54,9 +56,34 @@ impl Desks {
             return Err(format!("there are {MAX_DESKS} desks already"));
         }
         self.count += 1;
-        let desk = Desk { name, ready: who.ready, capacity: who.capacity, chats: Vec::new(), since: now };
+        let desk =
+            Desk { name, ready: who.ready, capacity: who.capacity, chats: Vec::new(), since: now, away_until: None };
         self.desks.insert(self.count, desk);
         Ok(self.count)
+    }
+
+    /// The desk's page is gone; it may come back until then, and is given nothing meanwhile. False: it has nothing to
+    /// come back to.
+    pub fn step_away(&mut self, id: DeskId, until: Duration) -> bool {
+        let desk = self.desks.get_mut(&id).filter(|desk| !desk.chats.is_empty());
+        desk.map(|desk| desk.away_until = Some(until)).is_some()
+    }
+
+    /// Whether a desk's page should have come back by now.
+    pub fn is_gone(&self, id: DeskId, now: Duration) -> bool {
+        self.desks.get(&id).and_then(|desk| desk.away_until).is_some_and(|until| until <= now)
+    }
+
+    /// The page of a desk that is away comes back: by its name.
+    pub fn come_back(&mut self, who: &SignIn) -> Option<DeskId> {
+        let name = who.name.split_whitespace().collect::<Vec<_>>().join(" ");
+        let (id, desk) = self.desks.iter_mut().find(|(_, d)| d.away_until.is_some() && d.name == name)?;
+        desk.away_until = None;
+        desk.ready = who.ready;
+        if (1..=MAX_CAPACITY).contains(&who.capacity) {
+            desk.capacity = who.capacity;
+        }
+        Some(*id)
     }
 
     /// Takes a desk away, with the chats that it had.
@@ -79,7 +106,10 @@ impl Desks {
     /// The desk that is given the next chat: of those that are ready and have room, the one with the fewest chats, and of
     /// these the one that has waited longest. `but`: not this one.
     pub fn next(&self, but: Option<DeskId>) -> Option<DeskId> {
-        let free = self.desks.iter().filter(|(id, d)| d.ready && d.chats.len() < d.capacity && Some(**id) != but);
+        let free = self
+            .desks
+            .iter()
+            .filter(|(id, d)| d.ready && d.away_until.is_none() && d.chats.len() < d.capacity && Some(**id) != but);
         free.min_by_key(|(_, desk)| (desk.chats.len(), desk.since)).map(|(id, _)| *id)
     }
 

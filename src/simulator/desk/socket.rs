@@ -4,7 +4,7 @@ use super::super::center::By;
 use super::super::shared::Shared;
 use super::wire::{DeskCommand, DeskEvent, DeskId, Order, Request};
 use axum::extract::State;
-use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
+use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade, close_code};
 use axum::response::Response;
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,11 +40,13 @@ struct SignedIn {
     shared: Arc<Shared>,
     id: DeskId,
     events: UnboundedReceiver<DeskEvent>,
+    /// The page may come back: it did not sign out.
+    away: bool,
 }
 
 impl Drop for SignedIn {
     fn drop(&mut self) {
-        self.shared.sign_out(self.id);
+        self.shared.sign_out(self.id, self.away);
     }
 }
 
@@ -70,7 +72,9 @@ impl Desk {
                         Some(Ok(Message::Text(text))) => self.handle(&text).await,
                         Some(Ok(Message::Ping(_) | Message::Pong(_))) => Ok(()),
                         Some(Ok(Message::Binary(_))) => self.reply(None, Err("binary messages mean nothing".into())).await,
-                        Some(Ok(Message::Close(_)) | Err(_)) | None => Err(Closed),
+                        Some(Ok(Message::Close(Some(frame)))) if frame.code == close_code::AWAY => self.away(),
+                        Some(Ok(Message::Close(_))) => Err(Closed),
+                        Some(Err(_)) | None => self.away(),
                     }
                 }
                 event = event => match event {
@@ -80,7 +84,7 @@ impl Desk {
                 _ = ping.tick() => {
                     if heard.elapsed() > GONE_AFTER {
                         tracing::warn!("a desk gives no sign of life: it is signed out");
-                        Err(Closed)
+                        self.away()
                     } else {
                         self.write(Message::Ping(Default::default())).await
                     }
@@ -91,6 +95,14 @@ impl Desk {
                 return;
             }
         }
+    }
+
+    /// The page is gone, and nobody said that this was meant.
+    fn away(&mut self) -> Result<(), Closed> {
+        if let Some(desk) = &mut self.signed_in {
+            desk.away = true;
+        }
+        Err(Closed)
     }
 
     async fn handle(&mut self, text: &str) -> Result<(), Closed> {
@@ -105,7 +117,7 @@ impl Desk {
                 return Err("sign in first".into());
             };
             let (id, events) = self.shared.sign_in(who)?;
-            self.signed_in = Some(SignedIn { shared: self.shared.clone(), id, events });
+            self.signed_in = Some(SignedIn { shared: self.shared.clone(), id, events, away: false });
             return Ok(());
         };
         let id = desk.id;

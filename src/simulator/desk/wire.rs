@@ -288,6 +288,9 @@ pub(in crate::simulator) struct CallView {
     pub number: u64,
     /// Whether the last side to ask wanted video.
     pub video: bool,
+    /// The client asks for the call that it is in: its way is broken, or it was started anew. The agent has taken it once.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub again: bool,
     /// What a desk's page measured last.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub report: Option<Map<String, Value>>,

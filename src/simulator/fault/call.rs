@@ -1,6 +1,6 @@
 //! Faults of one call: its signaling, changed on the way, and what is to become of its sound. No I/O.
 
-use super::kind::{CallFault, RtpFault, Way};
+use super::kind::{CallFault, RtpFault, Span, Way};
 use super::link::Impairment;
 use super::plan::{Concerns, Faults};
 use crate::api::signaling::{IceCandidate, Signal};
@@ -41,7 +41,8 @@ pub(in crate::simulator) enum SdpFault {
 impl CallPlan {
     pub fn add(&mut self, fault: CallFault) {
         match fault {
-            CallFault::EarlyOffer => {}
+            // The one is of no call yet, the other of its peer.
+            CallFault::EarlyOffer | CallFault::PeerDies(_) => {}
             CallFault::LateOffer(after) => self.late_offer = Some(after),
             CallFault::NoOffer => self.no_offer = true,
             CallFault::DoubleOffer => self.double_offer = true,
@@ -86,6 +87,10 @@ pub(in crate::simulator) struct MediaPlan {
     pub incoming: Option<Impairment>,
     /// To the customer.
     pub outgoing: Option<Impairment>,
+    /// When nothing passes, from the connection on.
+    pub blackout: Option<Span>,
+    /// When the agent's peer is gone, from the connection on.
+    pub dies: Option<Duration>,
 }
 
 impl MediaPlan {

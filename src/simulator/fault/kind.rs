@@ -109,6 +109,8 @@ pub enum CallFault {
     EmptySdp,
     /// A message of a type that nobody knows comes before the offer.
     UnknownSignal,
+    /// The agent's peer is gone without a word, so long after the call connected: a browser that crashed.
+    PeerDies(Duration),
 }
 
 /// A fault of the way of a call's sound.
@@ -118,6 +120,9 @@ pub enum MediaFault {
     BadFingerprint,
     /// ICE never connects: neither side learns of the other's candidates.
     NoIce,
+    /// Nothing at all passes over UDP, either way, from so long after the call connected to so long after: RTP, RTCP, ICE
+    /// and DTLS of whatever peer the agent has in the chat.
+    Blackout(Span),
     /// Something happens to RTP packets.
     Rtp(Way, RtpFault),
 }
@@ -207,6 +212,18 @@ pub const FAULT_KINDS: &[KindInfo] = &[
     kind("call", "truncated-sdp", "call:truncated-sdp", "the offer's SDP stops in the middle"),
     kind("call", "empty-sdp", "call:empty-sdp", "the offer has no SDP"),
     kind("call", "unknown-signal", "call:unknown-signal", "a message of an unknown type comes before the offer"),
+    kind(
+        "call",
+        "peer-dies=TIME",
+        "call:peer-dies=2s",
+        "the agent's peer is gone, without END_CALL, so long after the connection",
+    ),
+    kind(
+        "media",
+        "blackout=TIME-TIME",
+        "media:blackout=2s-12s:1",
+        "nothing passes over UDP, between these times after the connection",
+    ),
     kind("media", "bad-fingerprint", "media:bad-fingerprint", "DTLS fails: another certificate's fingerprint"),
     kind("media", "no-ice", "media:no-ice:1", "ICE never connects: no candidates either way"),
     kind("media", "loss=P%[xN]", "media:loss=5%x3", "packets are lost, in runs of N on average"),

@@ -43,9 +43,9 @@ fn parse_http(kind: &str, arg: Option<&str>) -> Result<HttpFault, String> {
         "drip" => return Ok(Drip(parse_time(needs(kind, arg)?)?)),
         "delay" => {
             let arg = needs(kind, arg)?;
-            let (min, max) = arg.split_once('-').unwrap_or((arg, arg));
-            let (min, max) = (parse_time(min)?, parse_time(max)?);
-            return if min <= max { Ok(Delay(Span { min, max })) } else { Err(format!("`{arg}` is no range")) };
+            return Ok(Delay(parse_span(
+                if arg.contains('-') { arg.into() } else { format!("{arg}-{arg}") }.as_str(),
+            )?));
         }
         "content-type" => {
             let ty = arg.unwrap_or("text/plain");
@@ -76,6 +76,13 @@ fn parse_http(kind: &str, arg: Option<&str>) -> Result<HttpFault, String> {
     })
 }
 
+fn parse_span(text: &str) -> Result<Span, String> {
+    let no_range = || format!("`{text}` is no range such as 1s-3s");
+    let (min, max) = text.split_once('-').ok_or_else(no_range)?;
+    let (min, max) = (parse_time(min)?, parse_time(max)?);
+    if min <= max { Ok(Span { min, max }) } else { Err(no_range()) }
+}
+
 fn parse_call(kind: &str, arg: Option<&str>) -> Result<CallFault, String> {
     use CallFault::*;
     Ok(match kind {
@@ -83,6 +90,7 @@ fn parse_call(kind: &str, arg: Option<&str>) -> Result<CallFault, String> {
         "candidates-first" => {
             return Ok(CandidatesFirst(arg.map_or(Ok(Duration::from_millis(200)), parse_time)?));
         }
+        "peer-dies" => return Ok(PeerDies(parse_time(needs(kind, arg)?)?)),
         "end-after-offer" => return Ok(EndAfterOffer(time_or_zero(arg)?)),
         "end-after-answer" => return Ok(EndAfterAnswer(time_or_zero(arg)?)),
         "end-after-connect" => return Ok(EndAfterConnect(time_or_zero(arg)?)),
@@ -119,6 +127,7 @@ fn parse_media(kind: &str, arg: Option<&str>) -> Result<MediaFault, String> {
     let rtp = match name {
         "bad-fingerprint" if way == Way::Both => return none(kind, arg).map(|()| MediaFault::BadFingerprint),
         "no-ice" if way == Way::Both => return none(kind, arg).map(|()| MediaFault::NoIce),
+        "blackout" if way == Way::Both => return Ok(MediaFault::Blackout(parse_span(needs(kind, arg)?)?)),
         "loss" => RtpFault::Loss(parse_loss(needs(kind, arg)?)?),
         "jitter" => RtpFault::Jitter(parse_time(needs(kind, arg)?)?),
         "delay" => RtpFault::Delay(parse_time(needs(kind, arg)?)?),
@@ -204,12 +213,18 @@ fn call_parts(fault: CallFault) -> (&'static str, Option<String>) {
         TruncatedSdp => ("truncated-sdp", None),
         EmptySdp => ("empty-sdp", None),
         UnknownSignal => ("unknown-signal", None),
+        PeerDies(t) => ("peer-dies", Some(time(t))),
     }
 }
 
 fn media_parts(fault: MediaFault) -> (String, Option<String>) {
-    let MediaFault::Rtp(way, fault) = fault else {
-        return (if fault == MediaFault::NoIce { "no-ice" } else { "bad-fingerprint" }.into(), None);
+    let (way, fault) = match fault {
+        MediaFault::NoIce => return ("no-ice".into(), None),
+        MediaFault::BadFingerprint => return ("bad-fingerprint".into(), None),
+        MediaFault::Blackout(Span { min, max }) => {
+            return ("blackout".into(), Some(format!("{}-{}", time(min), time(max))));
+        }
+        MediaFault::Rtp(way, fault) => (way, fault),
     };
     let percent = |share: f64| format!("{}%", (share * 1e8).round() / 1e6);
     let (name, arg) = match fault {

@@ -271,6 +271,9 @@ impl Faults {
                 FaultKind::Call(fault) => {
                     if order.strikes(who) {
                         call.add(fault);
+                        if let CallFault::PeerDies(after) = fault {
+                            media.dies = Some(after);
+                        }
                     }
                 }
                 FaultKind::Media(fault) => {
@@ -278,6 +281,7 @@ impl Faults {
                         match fault {
                             MediaFault::BadFingerprint => call.bad_fingerprint = true,
                             MediaFault::NoIce => call.no_ice = true,
+                            MediaFault::Blackout(span) => media.blackout = Some(span),
                             MediaFault::Rtp(way, fault) => media.add(way, fault, order.rng.random()),
                         }
                     }

@@ -187,18 +187,49 @@ fn the_agent_hangs_up_after_the_call_connected() {
     assert_eq!(signals(&run(&mut line, talk)), [Signal::end_call()]);
 }
 
-#[test]
-fn a_client_that_lost_its_call_gets_a_new_one() {
+/// A call that is up and asked for again; and the number of its new peer.
+fn asked_again() -> (Line, CallId) {
     let mut line = offered();
     line.signal(Signal::answer_call("v=0"), T0);
     run(&mut line, T0);
     line.signal(Signal::request_call(false), T0);
     let out = run(&mut line, T0);
-    assert!(out.contains(&LineOutput::Command(1, CallCommand::Close)));
-    assert!(signals(&out).is_empty());
+    assert!(signals(&out).is_empty() && !out.contains(&LineOutput::Command(1, CallCommand::Close)), "{out:?}");
     let id = out.iter().find_map(|o| if let LineOutput::StartPeer(id, _) = o { Some(*id) } else { None }).unwrap();
     line.peer(id, CallEvent::Offer("v=0 new".into()), T0);
     assert_eq!(signals(&run(&mut line, T0)), [Signal::offer_call("v=0 new", false)]);
+    (line, id)
+}
+
+#[test]
+fn a_client_that_lost_its_call_gets_a_new_one_and_the_old_one_goes_when_that_is_connected() {
+    let (mut line, id) = asked_again();
+    line.signal(Signal::answer_call("v=0"), T0);
+    assert_eq!(run(&mut line, T0), [LineOutput::Command(id, CallCommand::AcceptAnswer("v=0".into()))]);
+    line.peer(id, CallEvent::Connected, T0);
+    assert_eq!(run(&mut line, T0), [LineOutput::Command(1, CallCommand::Close)]);
+    assert!(line.is_busy());
+}
+
+#[test]
+fn a_new_peer_that_fails_leaves_the_old_one_its_call() {
+    let (mut line, id) = asked_again();
+    line.signal(Signal::answer_call("v=0"), T0);
+    run(&mut line, T0);
+    line.peer(id, CallEvent::Failed("no way".into()), T0);
+    assert_eq!(run(&mut line, T0), [LineOutput::Command(id, CallCommand::Close)]);
+    assert_eq!((line.call_state(), line.peer_id()), (CallState::Up, Some(1)));
+    line.signal(Signal::end_call(), T0);
+    assert!(run(&mut line, T0).contains(&LineOutput::Command(1, CallCommand::Close)));
+}
+
+#[test]
+fn a_call_asked_for_once_more_has_a_new_offer_beside_the_old_peer() {
+    let (mut line, id) = asked_again();
+    line.signal(Signal::request_call(false), CROSSING);
+    let out = run(&mut line, CROSSING);
+    assert!(out.contains(&LineOutput::Command(id, CallCommand::Close)));
+    assert!(!out.contains(&LineOutput::Command(1, CallCommand::Close)));
 }
 
 #[test]

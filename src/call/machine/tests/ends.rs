@@ -220,7 +220,7 @@ fn media_ahead_of_the_word_of_the_connection_implies_it() {
 #[test]
 fn outcomes_have_the_names_of_the_report() {
     use Outcome::*;
-    for outcome in [Completed, Rejected, NoAnswer, Failed, Unavailable, Cancelled] {
+    for outcome in [Completed, Rejected, NoAnswer, Failed, Unavailable, Cancelled, Lost] {
         assert_eq!(serde_json::to_value(outcome).unwrap(), outcome.name());
     }
 }

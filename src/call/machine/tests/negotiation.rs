@@ -161,8 +161,9 @@ fn an_offer_with_another_certificate_is_met_by_a_new_peer() {
 }
 
 #[test]
-fn a_new_peer_that_does_not_connect_fails_the_call() {
-    let mut bed = Bed::connected();
+fn a_new_peer_that_does_not_connect_fails_a_call_that_is_not_to_be_restored() {
+    let mut bed = Bed::with(CallConfig { restore_attempts: 0, ..Default::default() });
+    bed.play([request(AGENT), Input::PeerReady, from(AGENT, offer(1)), answer(), Input::PeerConnected]);
     bed.play([Input::MediaFlowing, from(AGENT, offer(2)), Input::PeerReady]);
     let outputs = bed.wait_secs(20);
     assert_eq!(ended(&outputs).ended_by, EndedBy::TimeLimit(TimeLimit::NoConnection));

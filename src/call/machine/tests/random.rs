@@ -7,6 +7,8 @@ use proptest::prelude::*;
 #[derive(Debug, Clone)]
 enum Step {
     Give(Input),
+    /// So long ago was heard what signs of life tell of, in the order of their fields.
+    Hear([Option<Duration>; 4], [bool; 3]),
     /// The peer does what it is asked for next.
     PeerWorks,
     Wait(Duration),
@@ -72,7 +74,15 @@ fn input() -> impl Strategy<Value = Input> {
         Just(Input::HangUp),
     ];
     let remote = (party(), signal()).prop_map(|(party_id, signal)| Input::Signal { party_id, signal });
+    let around = prop_oneof![
+        1 => any::<bool>().prop_map(|up| Input::Signaling { up }),
+        1 => any::<bool>().prop_map(|up| Input::NetworkChanged {
+            addresses: up.then_some([192, 0, 2, 7].into()).into_iter().collect(),
+        }),
+        1 => party().prop_map(Input::CurrentAgent),
+    ];
     prop_oneof![
+        10 => around,
         40 => request,
         40 => remote,
         30 => local,
@@ -83,7 +93,11 @@ fn input() -> impl Strategy<Value = Input> {
 }
 
 fn step() -> impl Strategy<Value = Step> {
+    let age = || prop::option::weighted(0.7, (0..8_000u64).prop_map(Duration::from_millis));
+    let ages = [age(), age(), age(), age()];
+    let hear = (ages, prop::array::uniform3(any::<bool>())).prop_map(|(ages, flags)| Step::Hear(ages, flags));
     prop_oneof![
+        3 => hear,
         6 => input().prop_map(Step::Give),
         4 => Just(Step::PeerWorks),
         1 => (0..20_000u64).prop_map(|ms| Step::Wait(Duration::from_millis(ms))),
@@ -91,15 +105,33 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
+/// A call with sound.
+fn running() -> impl Iterator<Item = Step> {
+    let inputs =
+        [request(AGENT), Input::PeerReady, from(AGENT, offer(9)), answer(), Input::PeerConnected, Input::MediaFlowing];
+    inputs.into_iter().map(Step::Give)
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
 
     #[test]
-    fn whatever_comes_in_the_promises_hold(steps in prop::collection::vec(step(), 0..60)) {
+    fn whatever_comes_in_the_promises_hold(
+        begun in any::<bool>(), steps in prop::collection::vec(step(), 0..80)
+    ) {
         let (mut bed, mut watch) = (Bed::new(), Watch::default());
-        for step in steps {
+        for step in running().filter(|_| begun).chain(steps) {
             match step {
                 Step::Give(input) => {
+                    let outputs = bed.give(input.clone());
+                    watch.step(&bed, Some(&input), &outputs);
+                }
+                Step::Hear(ages, [sends, announced, local]) => {
+                    let [sound, sign, kept_sound, kept_sign] =
+                        ages.map(|age| age.and_then(|age| bed.now.checked_sub(age)));
+                    let local = local.then_some([192, 0, 2, 7].into());
+                    let signs = MediaSigns { sound, sign, kept_sound, kept_sign, sends, announced, local };
+                    let input = Input::Media(signs);
                     let outputs = bed.give(input.clone());
                     watch.step(&bed, Some(&input), &outputs);
                 }

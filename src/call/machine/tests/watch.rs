@@ -14,6 +14,12 @@ pub(super) struct Watch {
     peer: Option<PeerSeen>,
     /// A media packet came in the current call, so it may go on for ever.
     pub(super) media: bool,
+    /// The peer that is kept beside the current one.
+    kept: Option<PeerSeen>,
+    /// Sound stopped, and did not come back.
+    interrupted: bool,
+    /// The last attempt to restore the call in this interruption.
+    attempt: u32,
     pub(super) trail: Vec<String>,
 }
 
@@ -73,6 +79,15 @@ impl Watch {
                     let peer = self.peer.as_ref().expect("a peer");
                     assert!(peer.applied && !peer.applying, "a candidate ahead of its description");
                 }
+                Output::KeepPeer => {
+                    let kept = self.kept.replace(self.peer.take().expect("a peer to keep"));
+                    assert!(kept.is_none(), "three peers");
+                }
+                Output::CloseKept => assert!(self.kept.take().is_some(), "no peer was kept"),
+                Output::ReturnPeer => {
+                    assert!(self.peer.is_some() && self.kept.is_some(), "not two peers");
+                    self.peer = self.kept.take();
+                }
                 Output::Event(event) => self.event(event),
             }
         }
@@ -80,7 +95,7 @@ impl Watch {
             assert!(!self.in_call());
         }
         assert_eq!(self.in_call(), bed.machine.phase() != Phase::Idle);
-        assert!(self.in_call() || (self.peer.is_none() && bed.machine.next_timeout().is_none()));
+        assert!(self.in_call() || (self.peer.is_none() && self.kept.is_none() && bed.machine.next_timeout().is_none()));
         let t = bed.machine.times();
         let marks = [t.request_sent, t.offer_received, t.accepted, t.answer_sent, t.connected, t.media, t.ended];
         assert!(marks.into_iter().flatten().is_sorted(), "{t:?}");
@@ -119,11 +134,26 @@ impl Watch {
                 assert!(!self.in_call(), "two calls at once");
                 self.begun += 1;
                 self.ends = 0;
-                self.media = false;
+                (self.media, self.interrupted, self.attempt) = (false, false, 0);
+            }
+            CallEvent::Interrupted { .. } => {
+                assert!(self.media && !std::mem::replace(&mut self.interrupted, true), "interrupted twice");
+            }
+            CallEvent::Resumed { .. } => assert!(std::mem::take(&mut self.interrupted), "resumed from nothing"),
+            CallEvent::Restored { attempt, .. } => {
+                assert!(std::mem::take(&mut self.interrupted) || *attempt == 0, "restored from nothing");
+                assert_eq!(*attempt, if *attempt == 0 { 0 } else { self.attempt });
+                self.attempt = 0;
+            }
+            CallEvent::Restoring { attempt, attempts } => {
+                assert!(self.interrupted && attempt <= attempts, "attempt {attempt} is one too many");
+                // Begun anew after the sound was back for a while, else the next.
+                assert!(*attempt == 1 || *attempt == self.attempt + 1);
+                self.attempt = *attempt;
             }
             CallEvent::Ended(end) => {
                 assert!(self.in_call(), "ended twice");
-                assert!(self.peer.is_none(), "the peer is still there");
+                assert!(self.peer.is_none() && self.kept.is_none(), "a peer is still there");
                 assert!(!end.reason.is_empty());
                 self.over += 1;
             }
@@ -146,8 +176,9 @@ impl Watch {
             let outputs = bed.take();
             self.step(bed, None, &outputs);
         }
-        assert!(last - start <= c.settle + c.no_offer + c.no_answer + c.no_connection + c.no_media);
-        assert!(!self.in_call() || self.media, "a call that never ends");
+        let setup = c.settle + c.no_offer + c.no_answer + c.no_connection + c.no_media;
+        assert!(last - start <= setup + c.restore_offer + c.restore_within + c.rejoin_within);
+        assert!(!self.in_call() || (self.media && !self.interrupted), "a call that never ends");
     }
 }
 

@@ -76,6 +76,38 @@ fn call_up(lab: &mut Lab, desk: DeskId, client: &str) -> String {
 }
 
 #[test]
+fn a_page_that_is_loaded_anew_comes_back_to_its_chats_and_calls() {
+    let mut lab = Lab::new(|c| (c.agents, c.desk_grace) = (Some(0), s(10)));
+    let ada = lab.desk("Ada", 4);
+    let chat = call_up(&mut lab, ada, "grace");
+    let party = party_of(&lab, &chat);
+    lab.center.step_away(ada, lab.now);
+    lab.pass(s(9));
+    assert_eq!(lab.desk("Ada", 4), ada);
+    let told = lab.told(ada);
+    let given = told.iter().find(|t| t["type"] == "chat").unwrap();
+    assert_eq!((&given["chat"]["chat_id"], &given["chat"]["call"]["state"]), (&json!(chat), &json!("up")));
+    assert_eq!(party_of(&lab, &chat), party);
+    assert_eq!(lab.news(&ClientKey("grace".into()), &chat), [], "the customer noticed nothing");
+    lab.pass(s(60));
+    assert_eq!(lab.agent(&chat), Some(ada));
+}
+
+#[test]
+fn a_page_that_does_not_come_back_is_signed_out() {
+    let mut lab = Lab::new(|c| (c.agents, c.desk_grace) = (Some(0), s(10)));
+    let ada = lab.desk("Ada", 4);
+    let chat = call_up(&mut lab, ada, "grace");
+    lab.center.step_away(ada, lab.now);
+    let waiting = lab.customer("hedy");
+    assert_eq!(lab.agent(&waiting), None, "nobody is there to take it");
+    lab.pass(s(10));
+    assert_eq!(lab.agent(&chat), None);
+    let other = lab.desk("Ada", 4);
+    assert_ne!(other, ada);
+}
+
+#[test]
 fn a_desk_is_given_a_chat_before_a_bot() {
     let mut lab = Lab::new(|_| ());
     let ada = lab.desk("Ada Miller", 1);

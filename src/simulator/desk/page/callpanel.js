@@ -59,11 +59,34 @@ export class CallPanel {
       this.#closeCall(chat);
       this.#hangUpNumber(chat, view.number);
     } else if (view.state === "ringing" && before !== "ringing" && chat.call?.number !== view.number) {
-      // The customer's client was started anew: the call that was up is of no use.
-      this.#closeCall(chat);
-      this.#rings(chat);
+      if (view.again) {
+        // The way of the call is broken, or the customer's client was started anew. The agent is in this call already.
+        this.#setAside(chat);
+        this.answer(chat);
+      } else {
+        this.#closeCall(chat);
+        this.#rings(chat);
+      }
     }
     this.#ringOrNot();
+    this.update();
+  }
+
+  /** A chat came back to this page, which was loaded anew in the middle of its call. */
+  cameBack(chat) {
+    const { state, again } = chat.view.call;
+    if (state === "up" || (state === "ringing" && again)) this.#takeUp(chat);
+    else if (state === "calling") this.#hangUpNumber(chat, chat.view.call.number);
+    else if (state === "ringing") this.#rings(chat);
+    this.#ringOrNot();
+    this.update();
+  }
+
+  /** Offers the call once more that there is. */
+  async #takeUp(chat) {
+    await this.#desk.freshSound();
+    if (chat.call || chat.over || this.#isElsewhere(chat)) return;
+    this.#start(chat).offer();
     this.update();
   }
 
@@ -210,7 +233,10 @@ export class CallPanel {
         if (chat.call === call) this.#signal(chat, call, data);
       },
       on: {
-        state: () => this.update(),
+        state: (state) => {
+          if (state === "connected") this.#dropAside(chat);
+          this.update();
+        },
         track: (track) => this.#gotTrack(chat, call, track),
         note: (text) => {
           chat.note = text;
@@ -276,7 +302,22 @@ export class CallPanel {
     this.#closeCall(chat);
   }
 
+  /** The call goes on sounding until the next one is connected. */
+  #setAside(chat) {
+    this.#dropAside(chat);
+    chat.aside = chat.call;
+    chat.call = null;
+    for (const stop of chat.stops ?? []) stop();
+    chat.stops = [];
+  }
+
+  #dropAside(chat) {
+    chat.aside?.close();
+    chat.aside = null;
+  }
+
   #closeCall(chat) {
+    this.#dropAside(chat);
     const { call } = chat;
     chat.call = null;
     call?.close();

@@ -248,6 +248,7 @@ class Desk {
     this.chats.set(view.chat_id, chat);
     if (!this.#selected || this.#selected.over) this.select(chat);
     else chat.unread = 1;
+    this.calls.cameBack(chat);
     this.#lists();
   }
 
