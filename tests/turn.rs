@@ -7,7 +7,7 @@ mod turn_support;
 use chatphone::api::signaling::IceCandidate;
 use chatphone::api::{Client, ClientConfig, Identity};
 use chatphone::call::Outcome;
-use chatphone::peer::{RelayEvent, RelaySettings, Renew};
+use chatphone::peer::{PeerEvent, RelayEvent, RelaySettings, Renew};
 use chatphone::simulator::{AgentIce, AgentSound};
 use chatphone_media::audio::source::SourceSpec;
 use chatphone_media::samples::{AGENT, CUSTOMER};
@@ -182,6 +182,37 @@ async fn a_stream_loses_nothing_of_five_megabits_a_second() {
     let (a, mut b) = connected(config(vec![server(turn.tls())], turn.trusted(), true), host()).await;
     assert_eq!(a.sends(&mut b, 1040, 1200, Duration::from_micros(1920)).await, [] as [u16; 0]);
     assert_eq!(a.peer.stats().await.relay_dropped, 0);
+}
+
+/// What is late is given up, and what comes after the stall is not late.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_relay_that_stalls_makes_nothing_late_afterwards() {
+    let turn = Coturn::start();
+    let (a, mut b) = connected(config(vec![server(turn.tcp())], RelaySettings::default(), true), host()).await;
+    let (writer, codec) = (a.peer.rtp_writer(), a.peer.negotiated_codecs().await.sending().unwrap());
+    let mut ticks = tokio::time::interval(Duration::from_millis(2));
+    let (mut number, mut resumed_at) = (0u16, None);
+    turn.signal("STOP");
+    let heard_again = async {
+        loop {
+            tokio::select! {
+                _ = ticks.tick() => {
+                    number += 1;
+                    writer.write(codec.payload_type, number, u32::from(number) * 960, false, vec![7; 1200].into()).await;
+                    if resumed_at.is_none() && number % 50 == 0 && a.peer.stats().await.relay_dropped > 0 {
+                        turn.signal("CONT");
+                        resumed_at = Some(number);
+                    }
+                }
+                event = b.events.recv() => if let (PeerEvent::Rtp(packet), Some(resumed)) = (event.unwrap(), resumed_at)
+                    && packet.sequence_number > resumed
+                {
+                    return;
+                },
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(15), heard_again).await.expect("media goes on within 15 s");
 }
 
 /// A far end that is reached by TCP alone, which this side does not speak: the others of its candidates count.

@@ -10,7 +10,7 @@ use crate::api::signaling::Signal;
 use crate::peer::media::{MediaClock, MediaParts, SoundControls, SoundNotice};
 use crate::peer::{LocalNetwork, PacketTap};
 use chatphone_media::audio::dtmf::{Dial, Digit};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -71,7 +71,11 @@ pub struct CallDriver {
     said: UnboundedReceiver<(u64, Said)>,
     notices: VecDeque<CallNotice>,
     /// Calls that are over, each on its way to its report.
-    closing: JoinSet<CallReport>,
+    closing: JoinSet<(u64, CallReport)>,
+    /// How many calls ended, and of how many the report was given.
+    ended: (u64, u64),
+    /// Reports that are early: they are given in the order of the calls.
+    early: BTreeMap<u64, CallReport>,
     party_id: Option<String>,
     /// How many calls had sound opened for them.
     calls: u32,
@@ -107,6 +111,8 @@ impl CallDriver {
             said,
             notices: VecDeque::new(),
             closing: JoinSet::new(),
+            ended: (0, 0),
+            early: BTreeMap::new(),
             party_id: None,
             calls: 0,
             controls,
@@ -180,7 +186,13 @@ impl CallDriver {
                 Some(notice) = self.sound_notices.recv() => return CallNotice::Sound(notice),
                 Some(closed) = self.closing.join_next() => {
                     match closed.map_err(JoinError::try_into_panic) {
-                        Ok(report) => self.notices.push_back(CallNotice::Report(Box::new(report))),
+                        Ok((number, report)) => {
+                            self.early.insert(number, report);
+                            while let Some(report) = self.early.remove(&self.ended.1) {
+                                self.ended.1 += 1;
+                                self.notices.push_back(CallNotice::Report(Box::new(report)));
+                            }
+                        }
                         // A bug, which is not to be hidden as a call without a report.
                         Err(Ok(panic)) => std::panic::resume_unwind(panic),
                         Err(Err(aborted)) => tracing::debug!("the end of a call was aborted: {aborted}"),
@@ -265,6 +277,8 @@ impl CallDriver {
         let (times, party_id) = (*self.machine.times(), self.party_id.take());
         let recovery = self.machine.recovery();
         let (peer, sound) = (self.peer.take(), self.setup.sound.of_call(self.calls));
+        let number = self.ended.0;
+        self.ended.0 += 1;
         self.closing.spawn(async move {
             let Closed { stats, problems } = match peer {
                 Some(peer) => peer.close().await,
@@ -277,7 +291,7 @@ impl CallDriver {
             // Without a codec there was no sound to record.
             let (recording, recording_both) =
                 if stats.codec.is_some() { (sound.record, sound.record_both) } else { (None, None) };
-            CallReport { end, times, party_id, stats, recovery, recording, recording_both, problems }
+            (number, CallReport { end, times, party_id, stats, recovery, recording, recording_both, problems })
         });
     }
 }

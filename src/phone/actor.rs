@@ -268,7 +268,7 @@ impl Actor {
         }
     }
 
-    /// Leaves a mark as long as a call runs.
+    /// Leaves a mark as long as a call runs, and connects the chat anew where its sound stops and comes back.
     fn follow_call(&mut self, event: &CallEvent) {
         match event {
             CallEvent::Requesting { party_id, .. } => self.call_party = Some(party_id.clone()),
@@ -282,6 +282,9 @@ impl Actor {
                     self.touch_at = Some(Instant::now() + TOUCH_EVERY);
                 }
             }
+            // The chat's connections go the same way as the sound: what they wait for may be dead, and when sound is back
+            // they are the first to get through.
+            CallEvent::Interrupted { .. } | CallEvent::Resumed { .. } => self.chat.command(chat::Command::Reconnect),
             CallEvent::Ended(_) => self.unmark(),
             _ => {}
         }

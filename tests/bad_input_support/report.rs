@@ -55,7 +55,7 @@ const NAMES: &[(&str, Kind)] = &[
     ("/problems", Kind::List),
 ];
 
-const OUTCOMES: [&str; 6] = ["completed", "rejected", "no_answer", "failed", "unavailable", "cancelled"];
+const OUTCOMES: [&str; 7] = ["completed", "rejected", "no_answer", "failed", "unavailable", "cancelled", "lost"];
 
 /// Checks names and types, and what must be there or null together.
 pub fn check(report: &Value) {

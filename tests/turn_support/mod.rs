@@ -125,6 +125,12 @@ impl Coturn {
         std::fs::read_to_string(self.folder.path().join("log")).unwrap()
     }
 
+    /// Sends it a signal: `STOP` makes it stall, `CONT` go on.
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args([format!("-{name}"), self.process.id().to_string()]).status();
+        assert!(sent.unwrap().success());
+    }
+
     pub fn kill(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();

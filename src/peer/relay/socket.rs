@@ -44,7 +44,9 @@ impl RelaySocket {
                     tunnels.insert(index, (generation, Tunnel::start(relays, index, inbox, self.local_ip(), address)));
                 }
                 let Some((_, tunnel)) = tunnels.get(&index) else { return Poll::Ready(Ok(datagram.len())) };
-                tunnel.send(signed.unwrap_or_else(|| Bytes::copy_from_slice(datagram)));
+                let dropped = tunnel.send(signed.unwrap_or_else(|| Bytes::copy_from_slice(datagram)));
+                drop(tunnels);
+                self.relays.count_dropped(index, dropped);
             }
             (signed, Hop::To(destination)) => {
                 let contents = signed.as_deref().unwrap_or(datagram);

@@ -70,8 +70,10 @@ impl Tunnel {
         Self { out, task }
     }
 
-    pub fn send(&self, datagram: Bytes) {
+    /// Gives how many datagrams were dropped for it: the task itself may be held up by the stream.
+    pub fn send(&self, datagram: Bytes) -> u64 {
         self.out.send(datagram);
+        self.out.queue().take_dropped()
     }
 }
 
