@@ -197,6 +197,46 @@ async fn the_command_keeps_evidence_and_shows_it() {
     assert!(String::from_utf8_lossy(&shown.stdout).contains("Outcome: completed"));
 }
 
+/// What a chat in a pipe leaves in its record.
+async fn chatted(flags: &'static [&str]) -> String {
+    let center = center(|_| {}).await;
+    let dir = tempfile::tempdir().unwrap();
+    let (url, path) = (center.base_url(), dir.path().join("chat.jsonl"));
+    let record = path.clone();
+    let output = tokio::task::spawn_blocking(move || {
+        let mut command = Command::cargo_bin("chatphone").unwrap();
+        command
+            .args(["chat", "--url", &url, "--app-id", "demo", "--client-id", "kiosk-s3cret", "--evidence"])
+            .arg(path);
+        command.args(flags).write_stdin("my card is 4111\n/end\n").output().unwrap()
+    })
+    .await
+    .unwrap();
+    center.shutdown().await;
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    fs::read_to_string(record).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_typed_in_a_chat_is_kept_only_on_request() {
+    let without = chatted(&[]).await;
+    assert!(!without.contains("my card is 4111") && without.contains("(15 characters)"), "{without}");
+    let with = chatted(&["--evidence-text"]).await;
+    assert!(with.contains("my card is 4111") && !with.contains("kiosk-s3cret"), "{with}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_exchange_that_got_no_answer_is_in_the_record_with_the_reason() {
+    // Nobody listens where somebody just did.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let Kept { plan, recorder, files } = kept(&format!("http://127.0.0.1:{port}"), true);
+    call(plan).await;
+    recorder.finish().unwrap();
+    let evidence = Evidence::read(&files.evidence).unwrap();
+    let told = |b: &Body| matches!(b, Body::Http(h) if h.status.is_none() && h.error.as_ref().is_some_and(|e| e.contains("refused")));
+    assert!(count(&evidence, told) > 0, "{evidence:?}");
+}
+
 #[test]
 fn a_file_that_cannot_be_written_stops_nothing_but_is_told_before_the_call() {
     let mut command = Command::cargo_bin("chatphone").unwrap();

@@ -156,6 +156,7 @@ async fn phone(center: &Simulator) -> (Phone, PhoneEvents) {
             relay_only: false,
             sound: SoundSpec::default(),
             opened: None,
+            tap: None,
             limits: CallConfig::default(),
         },
         client,

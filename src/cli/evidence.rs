@@ -19,8 +19,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
 
-/// How often new figures are looked for. There are some every second.
+/// There are new figures every second, and the record has them soon after. Without one, only the machine is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
+const UNRECORDED: Duration = Duration::from_secs(1);
 
 /// Flags for evidence.
 #[derive(Debug, Clone, Default, Args)]
@@ -190,7 +191,7 @@ impl Drop for Following {
 
 async fn follow(phone: Phone, recorder: Recorder, worst: Arc<Mutex<why::Figures>>) {
     let (mut machine, mut pair, mut last) = (Machine::new(), None, CallStats::default());
-    let mut ticks = tokio::time::interval(LOOK_EVERY);
+    let mut ticks = tokio::time::interval(if recorder.is_on() { LOOK_EVERY } else { UNRECORDED });
     loop {
         ticks.tick().await;
         let Some(stats) = phone.call_stats().await.filter(|stats| *stats != last) else { continue };

@@ -6,7 +6,7 @@ use std::fmt::{self, Write};
 const LEFT: usize = 190;
 const GAP: usize = 300;
 const TOP: usize = 60;
-const STEP: usize = 26;
+const STEP: usize = 30;
 
 /// Colours of both themes; the page shares them.
 pub(super) const STYLE: &str = "\
@@ -87,11 +87,11 @@ fn rung(out: &mut String, flow: &Flow, rung: &Rung, y: usize) {
             format!("<path class=\"tip\" d=\"M{at} {y}L{back} {}L{back} {}z\"/>", y - 5, y + 5)
         };
         let _ = write!(out, "<path class=\"arrow{wide}\" d=\"M{from} {y}H{to}\"/>{}", tip(to, to > from));
-        if wide != "" && rung.label.starts_with("ICE") {
+        if !wide.is_empty() && rung.label.starts_with("ICE") {
             out.push_str(&tip(from, from > to));
         }
         let _ =
-            write!(out, "<text class=\"label\" x=\"{}\" y=\"{}\">{}</text>", (from + to) / 2, y + 4, Escaped(&words));
+            write!(out, "<text class=\"label\" x=\"{}\" y=\"{}\">{}</text>", (from + to) / 2, y - 6, Escaped(&words));
     }
     out.push_str("</g>\n");
 }
