@@ -63,6 +63,10 @@ async fn a_capture_holds_both_streams_whole_and_nothing_malformed() {
     for told in [summary.sent.packets, summary.received.packets] {
         assert!(found.iter().all(|(packets, _)| packets.abs_diff(told) <= AT_THE_END), "{found:?} {summary}");
     }
+    let ports = |text: &Option<String>| text.as_ref().unwrap().rsplit(':').next().unwrap().to_owned();
+    let (local, remote) = (ports(&summary.ice.local), ports(&summary.ice.remote));
+    let other = format!("rtp && !(udp.port == {local} && udp.port == {remote})");
+    assert_eq!(tshark(&files.pcap, &["-Y", &other]), "", "every packet has the addresses of the candidate pair");
     assert_eq!(tshark(&files.pcap, &["-Y", "_ws.malformed || _ws.expert.severity == error"]), "");
     let bad = "ip.checksum.status == 0 || udp.checksum.status == 0 || tcp.checksum.status == 0";
     let check = ["-o", "ip.check_checksum:TRUE", "-o", "udp.check_checksum:TRUE", "-o", "tcp.check_checksum:TRUE"];

@@ -54,7 +54,9 @@ impl EvidenceArgs {
         // No error shows the proxy's password; should one do so, the record does not.
         let proxy = client.proxy.as_ref().and_then(|proxy| url::Url::parse(proxy.as_str()).ok());
         secrets.extend(proxy.and_then(|proxy| proxy.password().map(str::to_owned)));
-        let run = json!({ "command": command, "contact_center": client.base_url, "app_id": client.app_id });
+        // An address that is refused may hold a password.
+        let center = client.url().ok().map(|url| url.origin().ascii_serialization());
+        let run = json!({ "command": command, "contact_center": center, "app_id": client.app_id });
         let config = RecorderConfig {
             evidence: self.evidence.clone(),
             pcap: self.pcap.clone(),

@@ -3,7 +3,7 @@
 use super::record::{Body, Http, Media};
 use super::recorder::{Packet, Recorder};
 use crate::api::observe::{Exchange, Observe, ObservedRequest, Observer};
-use crate::peer::{PacketTap, PassingPacket};
+use crate::peer::{PacketTap, PassingPacket, RtpInfo};
 use bytes::Bytes;
 use serde_json::{Value, json};
 use std::collections::HashMap;
@@ -29,46 +29,47 @@ impl Recorder {
         }
         let recorder = self.clone();
         // Peers of one phone may overlap for a moment; each has a driver of its own.
-        let streams = Mutex::new(HashMap::new());
+        let streams = Mutex::new(Streams::default());
         Some(Arc::new(move |packet: &PassingPacket<'_>| {
-            let mut streams = streams.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(media) = first_or_late(&mut streams, packet) {
+            let rtp = packet.rtp();
+            let told = rtp.and_then(|rtp| {
+                let mut streams = streams.lock().unwrap_or_else(PoisonError::into_inner);
+                streams.passed(packet.sent, rtp, packet.at)
+            });
+            if let Some(media) = told {
                 recorder.record_at(packet.at, Body::Media(media));
             }
-            drop(streams);
             if recorder.wants_packets()
                 && let Some(bytes) = packet.bytes()
             {
-                let ssrc = packet.rtp().map(|rtp| rtp.ssrc);
+                let ssrc = rtp.map(|rtp| rtp.ssrc);
                 recorder.packet(Packet { at: packet.at, sent: packet.sent, ssrc, bytes });
             }
         }))
     }
 }
 
-/// What a packet tells of its stream: that there is one, or that it is back.
-fn first_or_late(streams: &mut HashMap<(bool, u32), Instant>, packet: &PassingPacket<'_>) -> Option<Media> {
-    let rtp = packet.rtp()?;
-    let key = (packet.sent, rtp.ssrc);
-    let media = |what: &str, gap: Option<Duration>| Media {
-        sent: packet.sent,
-        what: what.to_owned(),
-        ssrc: rtp.ssrc,
-        payload_type: rtp.payload_type,
-        gap_ms: gap.map(|gap| (gap.as_secs_f64() * 10_000.0).round() / 10.0),
-    };
-    let room = streams.len() < STREAMS;
-    match streams.get_mut(&key) {
-        Some(last) => {
-            let gap = packet.at.saturating_duration_since(*last);
-            *last = packet.at;
-            (gap >= GAP).then(|| media("resumed", Some(gap)))
+/// When packets of each stream last passed.
+#[derive(Default)]
+struct Streams(HashMap<(bool, u32), Instant>);
+
+impl Streams {
+    /// What a packet tells of its stream: that there is one, or that it is back.
+    fn passed(&mut self, sent: bool, rtp: RtpInfo, at: Instant) -> Option<Media> {
+        let RtpInfo { ssrc, payload_type } = rtp;
+        let media = |what: &str, gap_ms| Media { sent, what: what.to_owned(), ssrc, payload_type, gap_ms };
+        let room = self.0.len() < STREAMS;
+        match self.0.get_mut(&(sent, ssrc)) {
+            Some(last) => {
+                let gap = at.saturating_duration_since(std::mem::replace(last, at));
+                (gap >= GAP).then(|| media("resumed", Some((gap.as_secs_f64() * 10_000.0).round() / 10.0)))
+            }
+            None if room => {
+                self.0.insert((sent, ssrc), at);
+                Some(media("first_packet", None))
+            }
+            None => None,
         }
-        None if room => {
-            streams.insert(key, packet.at);
-            Some(media("first_packet", None))
-        }
-        None => None,
     }
 }
 
@@ -111,4 +112,33 @@ fn json_of(body: &Bytes) -> Option<Value> {
         return None;
     }
     Some(serde_json::from_slice(text).unwrap_or_else(|_| json!({ "redacted": "no JSON", "bytes": body.len() })))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stream_is_told_of_when_it_begins_and_when_it_is_back_after_a_second() {
+        let (mut streams, begun) = (Streams::default(), Instant::now());
+        let rtp = RtpInfo { ssrc: 7, payload_type: 111 };
+        let mut at = |sent, ms| {
+            let told = streams.passed(sent, rtp, begun + Duration::from_millis(ms));
+            told.map(|media| (media.what, media.gap_ms))
+        };
+        assert_eq!(at(false, 0), Some(("first_packet".into(), None)));
+        assert_eq!(at(true, 0), Some(("first_packet".into(), None)), "the other way");
+        assert_eq!(at(false, 999), None);
+        assert_eq!(at(false, 2499), Some(("resumed".into(), Some(1500.0))));
+        assert_eq!(at(false, 2519), None);
+    }
+
+    #[test]
+    fn a_far_end_with_a_new_stream_in_each_packet_fills_no_memory() {
+        let mut streams = Streams::default();
+        for ssrc in 0..10_000 {
+            streams.passed(false, RtpInfo { ssrc, payload_type: 0 }, Instant::now());
+        }
+        assert_eq!(streams.0.len(), STREAMS);
+    }
 }
