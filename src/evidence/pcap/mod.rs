@@ -47,8 +47,10 @@ pub(super) struct Capture {
     out: PcapNgWriter<BufWriter<File>>,
     begun: Instant,
     system: SystemTime,
-    /// The addresses of the pair in use: this side's, the far side's.
-    way: Option<(SocketAddr, SocketAddr)>,
+    /// The addresses of the pair in use: this side's, the far side's. `None`: they may be others by now.
+    way: Option<Way>,
+    /// The addresses before.
+    last_way: Way,
     /// Inbound streams that were seen: a new one may be of a new connection.
     streams: HashSet<u32>,
     /// What waits until the addresses of the media are known, in order.
@@ -95,6 +97,7 @@ impl Capture {
             begun,
             system,
             way: None,
+            last_way: nowhere(),
             streams: HashSet::new(),
             waiting: VecDeque::new(),
             connections: HashMap::new(),
@@ -138,8 +141,8 @@ impl Capture {
         match body {
             Body::CandidatePair(pair) => {
                 if let (Some(local), Some(remote)) = (pair.local.socket(), pair.remote.socket()) {
-                    self.way = Some((local, remote));
-                    self.write_waiting();
+                    self.last_way = (local, remote);
+                    self.settle();
                 }
             }
             Body::Call(note) => {
@@ -166,12 +169,14 @@ impl Capture {
         self.waiting.push_back((at, item));
         let first = self.waiting.front().map_or(at, |(at, _)| *at);
         if at.saturating_duration_since(first) > WAY_WITHIN || self.waiting.len() > WAITING {
-            self.way = Some(nowhere());
-            self.write_waiting();
+            // A new stream over the old way.
+            self.settle();
         }
     }
 
-    fn write_waiting(&mut self) {
+    /// Writes what waited for the addresses.
+    fn settle(&mut self) {
+        self.way = Some(self.last_way);
         while let Some((at, item)) = self.waiting.pop_front() {
             self.write(at, item);
         }
@@ -186,7 +191,7 @@ impl Capture {
                 }
             }
             Item::Packet(packet) => {
-                let (local, remote) = self.way.unwrap_or_else(nowhere);
+                let (local, remote) = self.way.unwrap_or(self.last_way);
                 let (from, to) = if packet.sent { (local, remote) } else { (remote, local) };
                 match udp(from, to, &packet.bytes) {
                     Some(frame) => self.frame(packet.at, &frame, None),
@@ -223,14 +228,16 @@ impl Capture {
     /// # Errors
     /// What went wrong first, at any time.
     pub(super) fn finish(&mut self) -> io::Result<()> {
-        self.way.get_or_insert_with(nowhere);
-        self.write_waiting();
+        self.settle();
         self.flush();
         self.failed.take().map_or(Ok(()), Err)
     }
 }
 
-fn nowhere() -> (SocketAddr, SocketAddr) {
+/// This side's address, and the far side's.
+type Way = (SocketAddr, SocketAddr);
+
+fn nowhere() -> Way {
     ((SOMEWHERE.0, SOME_PORT).into(), (SOMEWHERE.1, SOME_PORT).into())
 }
 
@@ -253,3 +260,6 @@ fn what(http: &Http, body: Option<&serde_json::Value>, way: &str) -> String {
     let colon = if names.is_empty() { "" } else { ": " };
     format!("{} {way} the contact center{colon}{names}{error}", http.operation)
 }
+
+#[cfg(test)]
+mod tests;
