@@ -142,7 +142,7 @@ pub(super) struct Line {
 /// A client that gives no answer to an offer for so long is not there.
 const NO_ANSWER: Duration = Duration::from_secs(60);
 /// A REQUEST_CALL this soon after an offer crossed it on the way: it asks for the call that is being offered.
-const CROSSING: Duration = Duration::from_secs(3);
+const CROSSING: Duration = Duration::from_millis(800);
 
 impl Line {
     /// A line with a first peer already asked for. Peers are numbered from `id_base` up; lines must be given bases a

@@ -110,6 +110,7 @@ pub(super) struct Cut {
 #[derive(Debug, Clone, Copy)]
 enum Due {
     Attempt,
+    AskAgain,
     AttemptOver,
     HungUp,
     Left,
@@ -287,7 +288,11 @@ impl CallMachine {
             return false;
         }
         call.watch.left.get_or_insert(now);
-        if let Some(restoring) = &mut call.watch.restoring {
+        if call.watch.cut.is_none() {
+            // The old way came back meanwhile: nobody else need be asked.
+            call.watch.attempt = 0;
+            self.return_to_kept();
+        } else if let Some(restoring) = &mut call.watch.restoring {
             restoring.stage = Stage::Waiting(now);
             (restoring.asked, restoring.end_seen) = (None, None);
             restoring.broken |= call.peer.is_used();
@@ -299,7 +304,7 @@ impl CallMachine {
     fn watch_due(&self) -> Option<(Instant, Due)> {
         let call = self.call.as_ref().filter(|c| c.phase == Phase::Connected)?;
         let (watch, config) = (&call.watch, &self.config);
-        let mut all: [Option<(Instant, Due)>; 4] = [None; 4];
+        let mut all: [Option<(Instant, Due)>; 5] = [None; 5];
         if let Some(left) = watch.left {
             let until = match &watch.cut {
                 None => left.checked_add(HEARD_AFTER_LEAVING),
@@ -313,6 +318,9 @@ impl CallMachine {
                 Stage::Waiting(until) => self.may_ask(until).map(|t| (t, Due::Attempt)),
             };
             all[2] = restoring.end_seen.map(|t| (t, Due::HungUp));
+            if matches!(restoring.stage, Stage::Asked(_)) && restoring.end_seen.is_none() && watch.cut.is_some() {
+                all[4] = self.may_ask(restoring.again.0).map(|t| (t, Due::AskAgain));
+            }
         }
         if let Some(cut) = &watch.cut
             && self.is_restorable()
@@ -350,6 +358,7 @@ impl CallMachine {
         while let Some((_, due)) = self.watch_due().filter(|(t, _)| *t <= now) {
             match due {
                 Due::Attempt => self.attempt(now),
+                Due::AskAgain => self.ask_again(now),
                 Due::AttemptOver => self.attempt_failed(now, false),
                 Due::HungUp => {
                     let hung_up = Ending::new(Outcome::Completed, EndedBy::Remote, "the agent hung up");

@@ -13,6 +13,9 @@ use std::time::{Duration, Instant};
 const END_OF_OLD: Duration = Duration::from_secs(2);
 /// … and was, if its offer follows within this; otherwise the agent hung up.
 const OFFER_FOLLOWS: Duration = Duration::from_secs(5);
+/// REQUEST_CALL without an offer is sent again after this, and then after twice as long each time: the offer may have gone
+/// into a poll that died with the network, and an event that was handed out does not come again.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
 /// The longest wait between two attempts.
 const LONGEST_WAIT: Duration = Duration::from_secs(8);
 
@@ -21,6 +24,8 @@ pub(super) struct Restoring {
     pub(super) stage: Stage,
     /// When REQUEST_CALL was sent that no offer has come for.
     pub(super) asked: Option<Instant>,
+    /// When it is sent again, and after what wait.
+    pub(super) again: (Instant, Duration),
     /// The newest peer is of no further use.
     pub(super) broken: bool,
     /// END_CALL came that may be of the call before: when it was not, unless an offer comes.
@@ -105,6 +110,7 @@ impl CallMachine {
         let before = watch.restoring.replace(Restoring {
             stage: Stage::Asked(until),
             asked: Some(now),
+            again: (later(now, ASK_AGAIN), ASK_AGAIN),
             broken: false,
             end_seen: None,
         });
@@ -131,6 +137,16 @@ impl CallMachine {
         let Some(call) = &self.call else { return };
         let (attempt, video) = (call.watch.attempt, call.video);
         self.event(CallEvent::Restoring { attempt, attempts: self.config.restore_attempts });
+        self.send(Signal::request_call(video));
+    }
+
+    /// No offer came yet: says once more that one is waited for.
+    pub(super) fn ask_again(&mut self, now: Instant) {
+        let Some(call) = &mut self.call else { return };
+        let video = call.video;
+        let Some(restoring) = &mut call.watch.restoring else { return };
+        let wait = restoring.again.1.saturating_mul(2);
+        restoring.again = (later(now, wait), wait);
         self.send(Signal::request_call(video));
     }
 

@@ -11,7 +11,7 @@ use serde::Serialize;
 use std::time::Duration;
 
 /// A REQUEST_CALL this soon after an offer crossed it on the way.
-const CROSSING: Duration = Duration::from_secs(3);
+const CROSSING: Duration = Duration::from_millis(800);
 /// How long a call may ring, or wait for the client's answer.
 pub(in crate::simulator) const UNANSWERED: Duration = Duration::from_secs(60);
 

@@ -262,7 +262,7 @@ fn attempts_are_made_at_growing_intervals_and_then_the_call_is_lost() {
     let (mut asked, mut outputs) = (Vec::new(), Vec::new());
     while ear.bed.machine.phase() != Phase::Idle {
         outputs = ear.silence(TICK);
-        if sent(&outputs) == ["REQUEST_CALL"] {
+        if events(&outputs).iter().any(|event| matches!(event, CallEvent::Restoring { .. })) {
             asked.push((ear.bed.now - begun).as_secs());
             ear.bed.give(Input::PeerReady);
         }
@@ -300,9 +300,41 @@ fn without_restoration_an_interruption_is_only_told() {
 #[test]
 fn a_peer_that_stays_unused_serves_the_next_attempt() {
     let mut ear = Ear::new().asked();
-    let outputs = ear.silence(ms(12_100));
+    ear.silence(ms(11_800));
+    let outputs = ear.silence(ms(200));
     let restoring = CallEvent::Restoring { attempt: 2, attempts: 5 };
     assert_eq!(outputs, [event(restoring), to(AGENT, Signal::request_call(false))]);
+}
+
+#[test]
+fn a_request_whose_offer_may_have_been_lost_is_sent_again_within_the_attempt() {
+    let mut ear = Ear::new().asked();
+    let asked = ear.bed.now;
+    let mut again = Vec::new();
+    for _ in 0..100 {
+        let outputs = ear.silence(TICK);
+        if sent(&outputs) == ["REQUEST_CALL"] {
+            assert!(events(&outputs).is_empty(), "not another attempt: {outputs:?}");
+            again.push((ear.bed.now - asked).as_secs_f64().round());
+        }
+    }
+    assert_eq!(again, [1.0, 3.0, 7.0]);
+}
+
+#[test]
+fn when_the_old_way_is_back_nobody_is_asked_again() {
+    let mut ear = Ear::new().asked();
+    assert_eq!(sent(&ear.sound(ms(5_000))), Vec::<&str>::new());
+}
+
+#[test]
+fn an_agent_who_leaves_when_the_old_way_is_back_is_not_asked_again() {
+    let mut ear = Ear::new().asked();
+    ear.sound(TICK);
+    ear.bed.give(Input::PartyLeft(AGENT.into()));
+    let outputs = ear.sound(ms(3_000));
+    assert!(!sent(&outputs).contains(&"REQUEST_CALL"), "{outputs:?}");
+    assert_eq!(ended(&outputs).outcome, Outcome::Completed);
 }
 
 #[test]
