@@ -151,6 +151,10 @@ fn a_record_whose_process_was_killed_can_be_looked_at() {
     let shown = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success() && shown.contains("ICE and DTLS up"), "{shown}");
     assert!(shown.contains("03:04:05.679") && shown.contains("breaks off"), "{shown}");
+    // Killed between two lines.
+    let file = recorded("{\"t_ms\":1,\"kind\":\"call\",\"event\":\"call_connected\"}\n");
+    let shown = String::from_utf8(ladder(file.path(), &[]).stdout).unwrap();
+    assert!(shown.contains("no outcome"), "{shown}");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Reads a record back.
 
-use super::record::{Header, Record, VERSION};
+use super::record::{Body, Header, Record, VERSION};
 use serde_json::Value;
 use std::fs;
 use std::io;
@@ -48,6 +48,11 @@ impl Evidence {
     pub fn read(path: &Path) -> Result<Self, ReadError> {
         let bytes = fs::read(path).map_err(|source| ReadError::Unreadable { path: path.to_owned(), source })?;
         Self::parse(&bytes).map_err(|(line, what)| ReadError::Damaged { path: path.to_owned(), line, what })
+    }
+
+    /// Whether there was a call in it, or one was asked for.
+    pub fn has_calls(&self) -> bool {
+        self.records.iter().any(|record| matches!(record.body, Body::Call(_)))
     }
 
     /// Reads what a file holds; the error is the line, from 1, and what is wrong with it.
@@ -113,7 +118,6 @@ fn without_place(error: &serde_json::Error) -> String {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use super::super::record::Body;
     use super::*;
     use proptest::prelude::*;
 

@@ -127,14 +127,13 @@ impl Redactor {
             self.value(body, Place::default());
         }
         // What the server says of a message or a form may be what is in it.
-        if said && !self.keep_text {
-            if let Some(message) = http.response.as_mut().and_then(|answer| answer.get_mut("error_message")) {
-                put_away(message);
-            }
-            if let Some(error) = &mut http.error {
-                *error = size_of(error);
-            }
+        if said
+            && !self.keep_text
+            && let Some(message) = http.response.as_mut().and_then(|answer| answer.get_mut("error_message"))
+        {
+            put_away(message);
         }
+        // Words of this side, on the connection.
         self.option(&mut http.error);
         self.text(&mut http.host);
         http.path = http.path.split('/').map(|part| self.part(part)).collect::<Vec<_>>().join("/");

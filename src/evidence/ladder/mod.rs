@@ -126,6 +126,8 @@ impl Flow {
         flow.rungs.sort_by(|a, b| a.t_ms.total_cmp(&b.t_ms));
         if evidence.cut_off {
             flow.foot.push("The record breaks off: its process was killed.".into());
+        } else if evidence.has_calls() && flow.foot.is_empty() {
+            flow.foot.push("The record has no outcome: its process was stopped before the end, or still runs.".into());
         }
         flow
     }
