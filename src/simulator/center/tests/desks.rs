@@ -306,7 +306,10 @@ fn what_a_secure_form_holds_is_told_to_nobody() {
     let told = serde_json::to_string(&lab.told(ada)).unwrap();
     let log = serde_json::to_string(&lab.center.log().after(0, None, LIMITS).entries).unwrap();
     for text in [told, log] {
-        assert!(text.contains("secure_form_data") && text.contains("payment") && !text.contains("no-id-holds-this"), "{text}");
+        assert!(
+            text.contains("secure_form_data") && text.contains("payment") && !text.contains("no-id-holds-this"),
+            "{text}"
+        );
     }
 }
 
