@@ -95,7 +95,7 @@ fn with_argument(kind: &KindInfo, rng: &mut StdRng) -> String {
     let (name, form) = kind.form.split_once('=').unwrap_or((kind.form, ""));
     let (name, optional) = name.strip_suffix('[').map_or((name, false), |name| (name, true));
     let way = match (kind.on, form.is_empty()) {
-        ("media", false) => ["", "-in", "-out"].choose(rng).unwrap(),
+        ("media", false) if name != "blackout" => ["", "-in", "-out"].choose(rng).unwrap(),
         _ => "",
     };
     let time = |rng: &mut StdRng, most| format!("{}ms", rng.random_range(0..=most));
@@ -107,6 +107,7 @@ fn with_argument(kind: &KindInfo, rng: &mut StdRng) -> String {
         _ if optional && rng.random_bool(0.5) => return name.to_owned(),
         "N" => rng.random_range(200..=599).to_string(),
         "TIME" => time(rng, most),
+        "TIME-TIME" => format!("{}-{}", time(rng, 300), ["600ms", "2s", "30s"].choose(rng).unwrap()),
         "TIME[-TIME" => format!("{}-{}", time(rng, 300), "900ms"),
         "TYPE" => "application/octet-stream".to_owned(),
         "P%[xN" => format!("{}%x{}", rng.random_range(0..60), rng.random_range(1..6)),
