@@ -5,6 +5,10 @@ use crate::api::ServerEvent;
 use crate::chat::catch_up::possible_news;
 use crate::chat::identity;
 use crate::chat::io::{Cause, EndReason, Failure, Operation};
+use std::time::Duration;
+
+/// A server that fails says so sooner; one that has not by then holds the poll.
+const HELD: Duration = Duration::from_millis(500);
 
 impl Session {
     /// What is in flight is given up and asked again.
@@ -26,10 +30,12 @@ impl Session {
     pub(super) fn poll_failed(&mut self, cause: Cause, message: String) {
         // After a connection that was not made nothing is missed. But the next poll will be held, and only the answer to
         // another request tells soon that the server is back.
-        if matches!(cause, Cause::Broken | Cause::Unreachable) {
-            self.catch_up.want();
-        }
         let (attempt, delay) = self.poll.request.fail(cause, self.now, &mut self.rng);
+        self.catch_up.want();
+        if !matches!(cause, Cause::Broken | Cause::Unreachable) {
+            // A server that cannot is not asked twice as often for it: only once it holds a poll, which says much already.
+            self.catch_up.wait(self.now, delay + HELD);
+        }
         self.reconnecting(Operation::Poll, attempt, delay, message);
     }
 

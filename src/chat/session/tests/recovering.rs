@@ -268,3 +268,20 @@ fn a_server_that_names_a_time_is_not_asked_before_whatever_else_works() {
     assert!(wait > Duration::from_secs(18), "{wait:?}");
     assert_eq!(b.requests(), ["poll"]);
 }
+
+#[test]
+fn after_nothing_but_refusals_the_history_tells_that_the_server_is_back_and_is_not_asked_for_during_them() {
+    let mut b = Bench::live();
+    for _ in 0..5 {
+        b.poll(Err(Failure::Transient { cause: Cause::Refused { retry_after: None }, message: "busy".into() }));
+        assert_eq!(until_polled(&mut b), ["poll"]);
+        b.pass(100);
+        assert_eq!(b.requests(), Vec::<String>::new(), "it is not known yet whether the server can");
+    }
+    // This one is held.
+    let waited = b.until_timeout();
+    assert!(waited <= Duration::from_millis(500), "{waited:?}");
+    assert_eq!(b.requests(), ["history"]);
+    b.history(Ok(vec![]));
+    assert_eq!(b.events(), [ChatEvent::Reconnected]);
+}
