@@ -43,6 +43,8 @@ pub(super) struct Task {
     looked: Instant,
     told: Instant,
     stats_read: Instant,
+    /// They are to be read at the next look.
+    read_soon: bool,
     /// Something was amiss at the last look.
     was_amiss: bool,
 }
@@ -66,6 +68,7 @@ impl Task {
             looked: now,
             told: now,
             stats_read: now,
+            read_soon: false,
             was_amiss: false,
         }
     }
@@ -289,8 +292,8 @@ impl Task {
             self.reports.send(Said::Digit(digit));
         }
         if first {
-            // Others may be waiting for it.
-            self.was_amiss = true;
+            // Others may be waiting for it, and want to know which way it came.
+            (self.was_amiss, self.read_soon) = (true, true);
         }
     }
 
@@ -298,8 +301,8 @@ impl Task {
     async fn look(&mut self) {
         let now = Instant::now();
         let stalled = now.saturating_duration_since(std::mem::replace(&mut self.looked, now)) > STALLED;
-        if now.saturating_duration_since(self.stats_read) >= STATS_EVERY {
-            self.stats_read = now;
+        if now.saturating_duration_since(self.stats_read) >= STATS_EVERY || self.read_soon {
+            (self.stats_read, self.read_soon) = (now, false);
             self.publish_stats().await;
         }
         if stalled || !self.media_seen {
