@@ -5,7 +5,48 @@ use crate::api::ServerEvent;
 use crate::chat::catch_up::possible_news;
 use crate::chat::identity;
 use crate::chat::io::{Cause, EndReason, Failure, Operation};
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+/// From one giving up of connections to the next at least; twice as long each time that [`CALM`] was not between.
+const SPACING: Duration = Duration::from_millis(250);
+
+/// The most that it doubles to.
+const LONGEST_SPACING: Duration = Duration::from_secs(4);
+
+/// So long after the last giving up nothing flaps any more.
+const CALM: Duration = Duration::from_secs(10);
+
+/// When connections were given up, and may be again: a network or a sound that flaps is no reason to have a server make
+/// several connections a second.
+#[derive(Debug, Default)]
+pub(super) struct Reconnects {
+    last: Option<Instant>,
+    spacing: Duration,
+    /// One that was asked for too soon is done then.
+    due: Option<Instant>,
+}
+
+impl Reconnects {
+    /// Whether one may be done now; otherwise it will be due.
+    fn may(&mut self, now: Instant) -> bool {
+        let since = self.last.map(|last| now.saturating_duration_since(last));
+        if let Some((last, since)) = self.last.zip(since)
+            && since < self.spacing
+        {
+            self.due = Some(last + self.spacing);
+            return false;
+        }
+        let flaps = since.is_some_and(|since| since < CALM);
+        self.spacing = if flaps { (self.spacing * 2).min(LONGEST_SPACING) } else { SPACING };
+        (self.last, self.due) = (Some(now), None);
+        true
+    }
+
+    /// When one is due.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.due
+    }
+}
 
 /// A server that fails says so sooner; one that has not by then holds the poll.
 const HELD: Duration = Duration::from_millis(500);
@@ -13,6 +54,9 @@ const HELD: Duration = Duration::from_millis(500);
 impl Session {
     /// What is in flight is given up and asked again.
     pub(super) fn reconnect(&mut self) {
+        if !self.reconnects.may(self.now) {
+            return;
+        }
         match &mut self.phase {
             Phase::Idle | Phase::Over => {}
             Phase::Opening { request, .. } | Phase::Restoring { request } => drop(request.give_up()),
@@ -25,6 +69,13 @@ impl Session {
             }
         }
         self.give_up = true;
+    }
+
+    /// Does what was put off, when it is due.
+    pub(super) fn reconnect_if_due(&mut self) {
+        if self.reconnects.due().is_some_and(|due| due <= self.now) && !self.is_over() {
+            self.reconnect();
+        }
     }
 
     pub(super) fn poll_failed(&mut self, cause: Cause, message: String) {

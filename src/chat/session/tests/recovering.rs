@@ -67,10 +67,12 @@ fn reconnecting_while_the_chat_is_opened_asks_for_it_again() {
     assert_eq!(b.requests(), ["give up"]);
     b.command(Command::Open(ChatRequest::default()));
     assert_eq!(b.requests(), ["chat"]);
+    b.pass(10_000);
     b.command(Command::Reconnect);
     assert_eq!(b.requests(), ["give up", "chat"]);
     b.chat(Ok(chat(json!({"chat_id": CHAT, "state": "connected", "is_new_chat": false}))));
     assert_eq!(b.requests(), ["history"]);
+    b.pass(10_000);
     b.command(Command::Reconnect);
     assert_eq!(b.requests(), ["give up", "history"]);
 }
@@ -284,4 +286,37 @@ fn after_nothing_but_refusals_the_history_tells_that_the_server_is_back_and_is_n
     assert_eq!(b.requests(), ["history"]);
     b.history(Ok(vec![]));
     assert_eq!(b.events(), [ChatEvent::Reconnected]);
+}
+
+#[test]
+fn a_network_that_flaps_has_connections_made_anew_ever_more_seldom_and_the_last_change_is_not_missed() {
+    let mut b = Bench::live();
+    let mut at = Vec::new();
+    for ms in (0..30_000).step_by(200) {
+        b.command(Command::Reconnect);
+        if b.requests().contains(&"give up".to_owned()) {
+            at.push(ms);
+        }
+        b.pass(200);
+    }
+    assert_eq!(at[0], 0, "the first one is done at once");
+    assert!((8..=12).contains(&at.len()), "{at:?}");
+    assert!(b.until_timeout() <= Duration::from_secs(4));
+    assert!(b.requests().contains(&"give up".to_owned()), "the last one is made up for");
+    b.pass(10_000);
+    b.requests();
+    b.command(Command::Reconnect);
+    assert_eq!(b.requests()[0], "give up", "calm again: at once");
+}
+
+#[test]
+fn reconnecting_does_not_end_a_wait_that_the_server_asked_for() {
+    let mut b = Bench::live();
+    let cause = Cause::Refused { retry_after: Some(Duration::from_secs(8)) };
+    b.poll(Err(Failure::Transient { cause, message: "busy".into() }));
+    b.actions();
+    b.command(Command::Reconnect);
+    assert_eq!(b.requests(), ["give up"]);
+    assert!(b.until_timeout() >= Duration::from_secs(8));
+    assert_eq!(b.requests(), ["poll"]);
 }
