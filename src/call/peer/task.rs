@@ -40,6 +40,8 @@ pub(super) struct Task {
     problems: Vec<String>,
     /// What a relay refused, or why it cannot be used.
     relay_trouble: Option<String>,
+    /// What relays of peers that are closed dropped: the figure is the call's.
+    dropped: u64,
     looked: Instant,
     told: Instant,
     stats_read: Instant,
@@ -65,6 +67,7 @@ impl Task {
             voice: Voice::new(),
             problems: Vec::new(),
             relay_trouble: None,
+            dropped: 0,
             looked: now,
             told: now,
             stats_read: now,
@@ -324,8 +327,9 @@ impl Task {
         let peer = match line {
             // A connection that is lost has no pair any more: the one it had is what a report is to show.
             Some(line) => {
-                let stats = line.peer.stats().await;
+                let mut stats = line.peer.stats().await;
                 line.look_at(&stats);
+                stats.relay_dropped += self.dropped;
                 stats.or_way_of(before)
             }
             None => before,
@@ -340,7 +344,7 @@ impl Task {
         }
         self.early.clear();
         if let Some(line) = self.line.take() {
-            line.peer.close().await;
+            self.close_peer(line).await;
         }
         self.send_over_kept();
     }
@@ -360,8 +364,13 @@ impl Task {
             self.voice.unplug();
         }
         if let Some(kept) = self.kept.take() {
-            kept.peer.close().await;
+            self.close_peer(kept).await;
         }
+    }
+
+    async fn close_peer(&mut self, line: Line) {
+        self.dropped += line.peer.stats().await.relay_dropped;
+        line.peer.close().await;
     }
 
     async fn return_to_kept(&mut self, generation: u64) {
