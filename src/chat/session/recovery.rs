@@ -61,7 +61,11 @@ impl Session {
             Phase::Idle | Phase::Over => {}
             Phase::Opening { request, .. } | Phase::Restoring { request } => drop(request.give_up()),
             Phase::Live => {
-                let asked = self.poll.request.give_up() | self.outbox.give_up();
+                let polled = self.poll.request.give_up();
+                if polled {
+                    self.poll.may_be_held();
+                }
+                let asked = polled | self.outbox.give_up();
                 self.catch_up.request.give_up();
                 if asked {
                     self.catch_up.want();
@@ -81,6 +85,7 @@ impl Session {
     pub(super) fn poll_failed(&mut self, cause: Cause, message: String) {
         // After a connection that was not made nothing is missed. But the next poll will be held, and only the answer to
         // another request tells soon that the server is back.
+        self.poll.may_be_held();
         let (attempt, delay) = self.poll.request.fail(cause, self.now, &mut self.rng);
         self.catch_up.want();
         if !matches!(cause, Cause::Broken | Cause::Unreachable) {

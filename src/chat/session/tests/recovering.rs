@@ -320,3 +320,31 @@ fn reconnecting_does_not_end_a_wait_that_the_server_asked_for() {
     assert!(b.until_timeout() >= Duration::from_secs(8));
     assert_eq!(b.requests(), ["poll"]);
 }
+
+#[test]
+fn polls_that_were_given_up_are_not_taken_for_those_of_another_program() {
+    let mut b = Bench::live();
+    let busy_for = |b: &mut Bench, seconds: u64| {
+        let until = b.now + Duration::from_secs(seconds);
+        let mut ended = false;
+        while b.now < until && !ended {
+            b.poll(Err(Failure::BusyPoll));
+            ended = ended_in(&b.actions());
+            if !ended {
+                b.until_timeout();
+                b.actions();
+            }
+        }
+        ended
+    };
+    for _ in 0..4 {
+        assert!(!busy_for(&mut b, 20));
+        b.command(Command::Reconnect);
+        b.actions();
+    }
+    assert!(busy_for(&mut b, 60), "none of ours is held for so long");
+}
+
+fn ended_in(actions: &[Action]) -> bool {
+    actions.iter().any(|a| matches!(a, Action::Event(ChatEvent::Ended { reason: EndReason::InUse })))
+}
