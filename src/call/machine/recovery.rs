@@ -86,6 +86,8 @@ pub(super) struct Watch {
     pub(super) local: Option<IpAddr>,
     /// The newest peer has brought no sound yet.
     pub(super) fresh: bool,
+    /// The newest sign of life over it meanwhile.
+    pub(super) fresh_sign: Option<Instant>,
     /// The way there was is known to be dead.
     pub(super) dead: bool,
     pub(super) cut: Option<Cut>,
@@ -160,6 +162,7 @@ impl CallMachine {
         watch.heard = watch.heard.max(signs.sound).max(signs.kept_sound);
         // A peer that only connects shows no more than that the new way may work.
         let sign = if watch.fresh { None } else { signs.sign };
+        watch.fresh_sign = signs.sign.filter(|_| watch.fresh);
         watch.sign = watch.sign.max(watch.heard).max(sign).max(signs.kept_sign);
         if !signs.sends {
             (watch.heard, watch.sign) = (Some(now), Some(now));

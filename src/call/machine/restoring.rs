@@ -155,6 +155,11 @@ impl CallMachine {
         let Some(call) = &mut self.call else { return };
         let watch = &mut call.watch;
         let Some(restoring) = &mut watch.restoring else { return };
+        let there = |sign: Instant| now.saturating_duration_since(sign) < self.config.restore_after;
+        let connects = !broken && matches!(restoring.stage, Stage::Connecting(_));
+        if connects && watch.cut.is_some() && watch.fresh_sign.is_some_and(there) {
+            return self.settle_for_silence();
+        }
         restoring.broken |= broken || call.peer.is_used();
         if watch.cut.is_none() {
             // The old way came back meanwhile, and goes on.
@@ -167,6 +172,19 @@ impl CallMachine {
         let doubled = self.config.restore_wait.saturating_mul(1 << (watch.attempt - 1).min(16));
         let wait = doubled.min(LONGEST_WAIT.max(self.config.restore_wait));
         restoring.stage = Stage::Waiting(later(now, wait));
+    }
+
+    /// The newest peer brings no sound, but the far end is there: an agent who is muted by a program that sends nothing
+    /// then, and who hears us. Asking again would change nothing.
+    fn settle_for_silence(&mut self) {
+        let Some(call) = &mut self.call else { return };
+        let watch = &mut call.watch;
+        watch.sign = watch.sign.max(watch.fresh_sign.take());
+        (watch.restoring, watch.attempt) = (None, 0);
+        (watch.fresh, watch.dead) = (false, false);
+        if call.kept.take().is_some() {
+            self.outputs.push_back(Output::CloseKept);
+        }
     }
 
     /// OFFER_CALL while the call is asked for again.

@@ -354,6 +354,24 @@ fn a_new_peer_without_sound_is_given_up_for_another_attempt() {
 }
 
 #[test]
+fn an_agent_who_is_there_over_the_new_peer_and_muted_is_not_asked_again() {
+    let mut ear = Ear::new().asked().offered();
+    let alive = |ear: &mut Ear| ear.sign = Some(ear.bed.now);
+    let outputs = ear.pass(ms(120_000), alive);
+    assert_eq!(outputs, [Output::CloseKept], "the new way is the call's");
+    let gap = ms(3_100 + 120_000 + 100);
+    assert_eq!(ear.sound(TICK), [event(CallEvent::Resumed { gap })]);
+    assert_eq!(sent(&ear.silence(ms(3_100))), ["REQUEST_CALL"], "watched like any other");
+}
+
+#[test]
+fn an_old_way_that_sounds_again_is_worth_more_than_a_new_one_that_does_not() {
+    let mut ear = Ear::new().asked().offered();
+    let outputs = ear.pass(ms(12_000), |ear| (ear.kept, ear.sign) = (Some(ear.bed.now), Some(ear.bed.now)));
+    assert!(matches!(outputs[..], [Output::Event(CallEvent::Resumed { .. }), Output::ReturnPeer]), "{outputs:?}");
+}
+
+#[test]
 fn the_agent_may_renegotiate_the_peer_there_is_instead() {
     let mut ear = Ear::new().asked();
     let restart = Signal::offer_call(sdp(1, 2, 1, "restarted"), false);
