@@ -5,6 +5,7 @@
 mod network_support;
 
 use network_support::{LossyLink, Routed, Running};
+use std::time::{Duration, Instant};
 
 #[test]
 fn what_a_lossy_link_does_to_a_call_is_in_its_report() {
@@ -67,4 +68,21 @@ fn a_call_outlives_a_change_of_address() {
     let report = chat.event(&["call_report"]);
     assert_eq!(report["outcome"], "completed", "{report}");
     assert_eq!(report["interruptions"]["restorations"], 1, "{report}");
+}
+
+#[test]
+fn a_call_outlives_a_while_without_any_address() {
+    let Some(net) = Routed::new() else { return };
+    let _center = Running::center(&net.center, Routed::CENTER, &["--agent", "tone:440"]);
+    let mut chat = in_a_call(&net, &[]);
+    net.client.ip("addr flush dev eth0 scope global");
+    // The call is asked for, in vain.
+    chat.event(&["call_restoring"]);
+    chat.event(&["reconnecting"]);
+    let back = Instant::now();
+    net.readdress_client(4);
+    assert_eq!(chat.event(&["call_restored"])["attempt"], 1);
+    assert!(back.elapsed() < Duration::from_secs(8), "without an attempt that could not work: {:?}", back.elapsed());
+    chat.type_line("are you there?");
+    answer(&chat, "You wrote: are you there?");
 }

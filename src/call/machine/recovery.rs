@@ -256,19 +256,11 @@ impl CallMachine {
         if !self.is_restorable() {
             return;
         }
-        let Some(call) = &mut self.call else { return };
-        match &mut call.watch.restoring {
-            // What could not be reached before may be now.
-            Some(restoring) => {
-                if let Stage::Waiting(until) = &mut restoring.stage {
-                    *until = now.min(*until);
-                }
-            }
-            None => {
-                if call.watch.local.is_some_and(|local| !addresses.contains(&local)) {
-                    self.way_died(now, Interruption::AddressGone);
-                }
-            }
+        let Some(call) = &self.call else { return };
+        if call.watch.is_restoring() {
+            self.restore_from_other_addresses(now);
+        } else if call.watch.local.is_some_and(|local| !addresses.contains(&local)) {
+            self.way_died(now, Interruption::AddressGone);
         }
     }
 

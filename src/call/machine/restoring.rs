@@ -16,6 +16,8 @@ const OFFER_FOLLOWS: Duration = Duration::from_secs(5);
 /// REQUEST_CALL without an offer is sent again after this, and then after twice as long each time: the offer may have gone
 /// into a poll that died with the network, and an event that was handed out does not come again.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
+/// A peer that connects while the addresses change may have none of those there are now: it gets no longer than this.
+const OTHER_ADDRESSES: Duration = Duration::from_secs(3);
 /// The longest wait between two attempts.
 const LONGEST_WAIT: Duration = Duration::from_secs(8);
 
@@ -138,6 +140,28 @@ impl CallMachine {
         let (attempt, video) = (call.watch.attempt, call.video);
         self.event(CallEvent::Restoring { attempt, attempts: self.config.restore_attempts });
         self.send(Signal::request_call(video));
+    }
+
+    /// The addresses of this machine changed while the call is asked for again. A peer gathers its candidates when it is
+    /// made, which may have been while there was no network: one that is not used yet makes room for a fresh one.
+    pub(super) fn restore_from_other_addresses(&mut self, now: Instant) {
+        let soon = later(now, OTHER_ADDRESSES);
+        let Some(call) = &mut self.call else { return };
+        let Some(restoring) = &mut call.watch.restoring else { return };
+        match &mut restoring.stage {
+            Stage::Asked(_) => {
+                call.peer = Peer::default();
+                self.outputs.push_back(Output::ClosePeer);
+                self.prepare_peer();
+            }
+            Stage::Connecting(until) if !call.peer.connected => *until = soon.min(*until),
+            Stage::Connecting(_) => {}
+            // What could not be reached before may be now.
+            Stage::Waiting(until) => {
+                restoring.broken = true;
+                *until = now.min(*until);
+            }
+        }
     }
 
     /// No offer came yet: says once more that one is waited for.

@@ -240,6 +240,20 @@ fn an_address_that_is_gone_takes_its_call_with_it() {
 }
 
 #[test]
+fn a_peer_that_was_made_while_there_was_no_network_is_not_the_one_that_is_offered_to() {
+    let mut ear = Ear::new();
+    let changed = |addresses: &[IpAddr]| Input::NetworkChanged { addresses: addresses.to_vec() };
+    ear.sound(TICK);
+    let outputs = ear.bed.give(changed(&[]));
+    assert_eq!((interrupted(&outputs), sent(&outputs)), (Some(Interruption::AddressGone), vec!["REQUEST_CALL"]));
+    ear.bed.give(Input::PeerReady);
+    let there = IpAddr::from([10, 64, 0, 9]);
+    assert_eq!(ear.bed.give(changed(&[there])), [Output::ClosePeer, Output::PreparePeer], "and nobody is asked twice");
+    assert_eq!(ear.bed.give(from(AGENT, offer(2))), [], "it is not ready");
+    assert_eq!(ear.bed.give(Input::PeerReady), [apply(&offer(2), false)]);
+}
+
+#[test]
 fn while_the_chat_is_cut_off_too_nobody_is_asked_and_then_the_old_way_has_a_second() {
     let mut ear = Ear::new();
     ear.bed.give(Input::Signaling { up: false });
