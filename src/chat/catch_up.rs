@@ -10,6 +10,7 @@ use super::parties::Parties;
 use super::request::Request;
 use crate::api::ServerEvent;
 use std::collections::HashMap;
+use std::time::{Duration, Instant};
 
 /// Whether the history is to be read again.
 #[derive(Debug, Default)]
@@ -27,6 +28,13 @@ impl CatchUp {
         if !self.wanted {
             self.wanted = true;
             self.request.begin_anew();
+        }
+    }
+
+    /// It is not read before this is over.
+    pub fn wait(&mut self, now: Instant, delay: Duration) {
+        if !self.request.is_in_flight() {
+            self.request.wait(now, delay);
         }
     }
 

@@ -23,7 +23,7 @@ pub enum Command {
         signal: Signal,
     },
     /// The network changed, or the machine woke up: connections may be dead without telling. What is in flight is given up
-    /// and asked again at once, over new connections.
+    /// and asked again at once, over new connections. When that happens again and again, after a wait of up to 4 s.
     Reconnect,
     /// Ends the conversation and keeps the session open under the scenario (a survey may follow).
     Disconnect,

@@ -50,6 +50,11 @@ impl Poll {
         now.duration_since(*self.busy_since.get_or_insert(now))
     }
 
+    /// A poll of ours was dropped or broke off: the server may hold that one for a while.
+    pub fn may_be_held(&mut self) {
+        self.busy_since = None;
+    }
+
     /// The server refused it. Whether that is final.
     pub fn refuse(&mut self) -> bool {
         self.refusals += 1;

@@ -80,12 +80,14 @@ impl Request {
         }
     }
 
-    /// It was dropped, or what it waited for has changed: it may start now. Whether it was in flight.
+    /// It was dropped, or what it waited for has changed: it may start now, unless the server asked to be left alone.
+    /// Whether it was in flight.
     pub fn give_up(&mut self) -> bool {
         let in_flight = self.is_in_flight();
-        if in_flight || self.is_failing() {
+        if in_flight {
             self.state = State::Free;
         }
+        self.hurry();
         in_flight
     }
 

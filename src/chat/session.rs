@@ -73,6 +73,7 @@ use crate::api::types::{Chat, ChatRequest, SessionState};
 use crate::api::{ClientEvent, ServerEvent};
 use closing::{ClosedBy, Closing};
 use rand::{SeedableRng, rngs::StdRng};
+use recovery::Reconnects;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
@@ -103,6 +104,7 @@ pub struct Session {
     catch_up: CatchUp,
     /// Requests in flight are to be dropped before any other is made.
     give_up: bool,
+    reconnects: Reconnects,
     /// Whether the user was told of a fault and not yet of its end.
     reconnecting: bool,
     out: VecDeque<ChatEvent>,
@@ -127,6 +129,7 @@ impl Session {
             poll: Poll::default(),
             catch_up: CatchUp::default(),
             give_up: false,
+            reconnects: Reconnects::default(),
             reconnecting: false,
             out: VecDeque::new(),
         }
@@ -329,11 +332,13 @@ impl Session {
         // What could have started by now waits for something else, and that comes as an input.
         let waits = request.into_iter().chain(sends.into_iter().flatten()).filter(|at| *at > self.now);
         let deadline = self.closing.as_ref().filter(|_| !self.is_over()).map(|c| c.deadline);
-        waits.chain(deadline).min()
+        let reconnect = self.reconnects.due().filter(|_| !self.is_over());
+        waits.chain(deadline).chain(reconnect).min()
     }
 
     /// The next thing to do; `None` until the next input.
     pub fn poll_action(&mut self) -> Option<Action> {
+        self.reconnect_if_due();
         if std::mem::take(&mut self.give_up) && !self.is_over() {
             return Some(Action::GiveUp);
         }

@@ -51,6 +51,11 @@ impl Changes {
         self.latest.routes = snapshot.routes;
     }
 
+    /// The addresses at the last look.
+    pub fn addresses(&self) -> impl Iterator<Item = IpAddr> {
+        self.latest.addresses.iter().copied()
+    }
+
     /// When to look once more and call [`handle_timeout`](Self::handle_timeout).
     pub fn next_timeout(&self) -> Option<Instant> {
         self.due
@@ -60,7 +65,7 @@ impl Changes {
     pub fn handle_timeout(&mut self, now: Instant) -> Option<NetworkEvent> {
         self.due.take_if(|due| *due <= now)?;
         let event = NetworkEvent::AddressesChanged {
-            addresses: self.latest.addresses.iter().copied().collect(),
+            addresses: self.addresses().collect(),
             gone: self.known.addresses.difference(&self.latest.addresses).copied().collect(),
             route: self.known.routes != self.latest.routes,
         };

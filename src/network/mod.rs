@@ -6,7 +6,7 @@
 //! | part | what it knows |
 //! |---|---|
 //! | [`change`] | which differences matter, and when they have settled: no I/O, no clock |
-//! | [`sleep`] | telling a sleep from time that passed: no I/O |
+//! | [`sleep`] | telling a sleep or a standstill from time that passed: no I/O |
 //! | [`watch`] | asking the system: addresses, routes, clocks |
 //!
 //! # How the system is asked
@@ -38,9 +38,9 @@ pub enum NetworkEvent {
         /// bound to one of those gone is dead.
         route: bool,
     },
-    /// The machine slept and is awake again: connections may have died meanwhile.
+    /// The machine slept and is awake again, or the program was not run: connections may have died meanwhile.
     WokeUp {
-        /// How long it slept.
+        /// For how long.
         slept: Duration,
         /// All addresses there are now.
         addresses: Vec<IpAddr>,
@@ -61,7 +61,7 @@ impl std::fmt::Display for NetworkEvent {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::AddressesChanged { .. } => f.write_str("the network changed"),
-            Self::WokeUp { slept, .. } => write!(f, "the machine slept for {} s and is awake again", slept.as_secs()),
+            Self::WokeUp { slept, .. } => write!(f, "everything stood still here for {} s", slept.as_secs()),
         }
     }
 }

@@ -50,7 +50,7 @@ impl NetworkWatch {
             found.into_iter().map(|a| a.ip()).take(MOST_ADDRESSES).collect()
         };
         Self {
-            changes: Changes::new(look(&destinations)),
+            changes: Changes::new(look(&destinations).unwrap_or_default()),
             destinations,
             lookup: Some(lookup.boxed()),
             sleeps: SleepWatch::default(),
@@ -82,11 +82,14 @@ impl NetworkWatch {
                 found = found(&mut self.lookup), if self.lookup.is_some() => {
                     self.lookup = None;
                     self.destinations.extend(found);
-                    self.changes.begin_anew(look(&self.destinations));
+                    if let Some(snapshot) = look(&self.destinations) {
+                        self.changes.begin_anew(snapshot);
+                    }
                 }
                 _ = self.ticks.tick() => {
-                    if let Some(slept) = sleep::always().and_then(|always| self.sleeps.observe(self.begun.elapsed(), always)) {
-                        return NetworkEvent::WokeUp { slept, addresses: addresses() };
+                    if let Some(slept) = self.sleeps.observe(self.begun.elapsed(), sleep::always()) {
+                        let addresses = addresses().unwrap_or_else(|| self.changes.addresses().collect());
+                        return NetworkEvent::WokeUp { slept, addresses };
                     }
                     self.ticks_since += 1;
                     if self.ticks_since >= if self.bell.is_some() { TICKS_WITH_BELL } else { TICKS_WITHOUT_BELL } {
@@ -99,7 +102,9 @@ impl NetworkWatch {
 
     fn look(&mut self) {
         (self.look_at, self.ticks_since) = (None, 0);
-        self.changes.observe(Instant::now().into_std(), look(&self.destinations));
+        if let Some(snapshot) = look(&self.destinations) {
+            self.changes.observe(Instant::now().into_std(), snapshot);
+        }
     }
 }
 
@@ -121,23 +126,20 @@ fn has_port(host: &str) -> bool {
     host.rsplit_once(':').is_some_and(|(name, port)| !name.contains(':') && port.parse::<u16>().is_ok())
 }
 
-/// The network as it is now.
-fn look(destinations: &[IpAddr]) -> Snapshot {
-    Snapshot {
-        addresses: addresses().into_iter().collect(),
+/// The network as it is now; `None`: the system does not say, which is no change.
+fn look(destinations: &[IpAddr]) -> Option<Snapshot> {
+    Some(Snapshot {
+        addresses: addresses()?.into_iter().collect(),
         routes: destinations.iter().map(|to| source(*to)).collect(),
-    }
+    })
 }
 
-/// Every address of an interface that is up.
-fn addresses() -> Vec<IpAddr> {
-    match if_addrs::get_if_addrs() {
-        Ok(all) => all.iter().filter(|i| i.is_oper_up()).map(if_addrs::Interface::ip).collect(),
-        Err(error) => {
-            tracing::debug!("the addresses of this machine are not known: {error}");
-            Vec::new()
-        }
-    }
+/// Every address of an interface that is up; `None`: the system does not say.
+fn addresses() -> Option<Vec<IpAddr>> {
+    if_addrs::get_if_addrs()
+        .inspect_err(|error| tracing::debug!("the addresses of this machine are not known: {error}"))
+        .ok()
+        .map(|all| all.iter().filter(|i| i.is_oper_up()).map(if_addrs::Interface::ip).collect())
 }
 
 /// The address from which a destination is reached; `None`: it is not. Sends nothing.

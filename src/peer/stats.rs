@@ -67,12 +67,18 @@ impl PeerStats {
         self.remote_report.and_then(|r| r.round_trip_time).or(self.current_round_trip_time)
     }
 
-    /// These figures, with the pair of `before` where there is none.
+    /// These figures, with the pair of `before` and what is known of it where there is none.
     pub fn or_way_of(self, before: Self) -> Self {
         if self.local_candidate.is_some() {
             return self;
         }
-        Self { local_candidate: before.local_candidate, remote_candidate: before.remote_candidate, ..self }
+        Self {
+            local_candidate: before.local_candidate,
+            remote_candidate: before.remote_candidate,
+            current_round_trip_time: self.current_round_trip_time.or(before.current_round_trip_time),
+            remote_report: self.remote_report.or(before.remote_report),
+            ..self
+        }
     }
 
     pub(super) fn read(

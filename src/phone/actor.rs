@@ -4,7 +4,7 @@ use super::last_call::{CutCall, LastCall, TOUCH_EVERY};
 use super::state::PhoneState;
 use super::{Command, EndChat, PhoneConfig, PhoneEvent};
 use crate::api::ServerEvent;
-use crate::call::{CallDriver, CallEvent, CallNotice, Input, Phase};
+use crate::call::{CallDriver, CallEvent, CallNotice, Input, Interruption, Phase};
 use crate::chat::{self, ChatDriver, ChatEvent};
 use crate::network::{NetworkEvent, NetworkWatch};
 use crate::peer::media::SoundControls;
@@ -45,6 +45,7 @@ pub(super) async fn run(
         last_call,
         touch_at: None,
         call_party: None,
+        way_hurt: false,
         told: Vec::new(),
     };
     actor.run().await;
@@ -75,6 +76,8 @@ struct Actor {
     cut_call: Option<CutCall>,
     /// The other side of the call.
     call_party: Option<String>,
+    /// The call was interrupted, and not by an agent who is silent alone.
+    way_hurt: bool,
     /// Told once the state is published, so that who hears an event finds the state that goes with it.
     told: Vec<PhoneEvent>,
 }
@@ -283,11 +286,26 @@ impl Actor {
                 }
             }
             // The chat's connections go the same way as the sound: what they wait for may be dead, and when sound is back
-            // they are the first to get through.
-            CallEvent::Interrupted { .. } | CallEvent::Resumed { .. } => self.chat.command(chat::Command::Reconnect),
-            CallEvent::Ended(_) => self.unmark(),
+            // they are the first to get through. From an agent who is silent alone the way is there.
+            CallEvent::Interrupted { reason: Interruption::Silent } => {}
+            CallEvent::Interrupted { .. } => self.way_is_hurt(),
+            CallEvent::Restoring { .. } if !self.way_hurt => self.way_is_hurt(),
+            CallEvent::Resumed { .. } if self.way_hurt => {
+                self.way_hurt = false;
+                self.chat.command(chat::Command::Reconnect);
+            }
+            CallEvent::Restored { .. } => self.way_hurt = false,
+            CallEvent::Ended(_) => {
+                self.way_hurt = false;
+                self.unmark();
+            }
             _ => {}
         }
+    }
+
+    fn way_is_hurt(&mut self) {
+        self.way_hurt = true;
+        self.chat.command(chat::Command::Reconnect);
     }
 
     fn unmark(&mut self) {

@@ -86,6 +86,8 @@ pub(super) struct Watch {
     pub(super) local: Option<IpAddr>,
     /// The newest peer has brought no sound yet.
     pub(super) fresh: bool,
+    /// The newest sign of life over it meanwhile.
+    pub(super) fresh_sign: Option<Instant>,
     /// The way there was is known to be dead.
     pub(super) dead: bool,
     pub(super) cut: Option<Cut>,
@@ -160,6 +162,7 @@ impl CallMachine {
         watch.heard = watch.heard.max(signs.sound).max(signs.kept_sound);
         // A peer that only connects shows no more than that the new way may work.
         let sign = if watch.fresh { None } else { signs.sign };
+        watch.fresh_sign = signs.sign.filter(|_| watch.fresh);
         watch.sign = watch.sign.max(watch.heard).max(sign).max(signs.kept_sign);
         if !signs.sends {
             (watch.heard, watch.sign) = (Some(now), Some(now));
@@ -253,19 +256,11 @@ impl CallMachine {
         if !self.is_restorable() {
             return;
         }
-        let Some(call) = &mut self.call else { return };
-        match &mut call.watch.restoring {
-            // What could not be reached before may be now.
-            Some(restoring) => {
-                if let Stage::Waiting(until) = &mut restoring.stage {
-                    *until = now.min(*until);
-                }
-            }
-            None => {
-                if call.watch.local.is_some_and(|local| !addresses.contains(&local)) {
-                    self.way_died(now, Interruption::AddressGone);
-                }
-            }
+        let Some(call) = &self.call else { return };
+        if call.watch.is_restoring() {
+            self.restore_from_other_addresses(now);
+        } else if call.watch.local.is_some_and(|local| !addresses.contains(&local)) {
+            self.way_died(now, Interruption::AddressGone);
         }
     }
 

@@ -16,6 +16,8 @@ const OFFER_FOLLOWS: Duration = Duration::from_secs(5);
 /// REQUEST_CALL without an offer is sent again after this, and then after twice as long each time: the offer may have gone
 /// into a poll that died with the network, and an event that was handed out does not come again.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
+/// A peer that connects while the addresses change may have none of those there are now: it gets no longer than this.
+const OTHER_ADDRESSES: Duration = Duration::from_secs(3);
 /// The longest wait between two attempts.
 const LONGEST_WAIT: Duration = Duration::from_secs(8);
 
@@ -140,6 +142,28 @@ impl CallMachine {
         self.send(Signal::request_call(video));
     }
 
+    /// The addresses of this machine changed while the call is asked for again. A peer gathers its candidates when it is
+    /// made, which may have been while there was no network: one that is not used yet makes room for a fresh one.
+    pub(super) fn restore_from_other_addresses(&mut self, now: Instant) {
+        let soon = later(now, OTHER_ADDRESSES);
+        let Some(call) = &mut self.call else { return };
+        let Some(restoring) = &mut call.watch.restoring else { return };
+        match &mut restoring.stage {
+            Stage::Asked(_) => {
+                call.peer = Peer::default();
+                self.outputs.push_back(Output::ClosePeer);
+                self.prepare_peer();
+            }
+            Stage::Connecting(until) if !call.peer.connected => *until = soon.min(*until),
+            Stage::Connecting(_) => {}
+            // What could not be reached before may be now.
+            Stage::Waiting(until) => {
+                restoring.broken = true;
+                *until = now.min(*until);
+            }
+        }
+    }
+
     /// No offer came yet: says once more that one is waited for.
     pub(super) fn ask_again(&mut self, now: Instant) {
         let Some(call) = &mut self.call else { return };
@@ -155,6 +179,11 @@ impl CallMachine {
         let Some(call) = &mut self.call else { return };
         let watch = &mut call.watch;
         let Some(restoring) = &mut watch.restoring else { return };
+        let there = |sign: Instant| now.saturating_duration_since(sign) < self.config.restore_after;
+        let connects = !broken && matches!(restoring.stage, Stage::Connecting(_));
+        if connects && watch.cut.is_some() && watch.fresh_sign.is_some_and(there) {
+            return self.settle_for_silence();
+        }
         restoring.broken |= broken || call.peer.is_used();
         if watch.cut.is_none() {
             // The old way came back meanwhile, and goes on.
@@ -167,6 +196,19 @@ impl CallMachine {
         let doubled = self.config.restore_wait.saturating_mul(1 << (watch.attempt - 1).min(16));
         let wait = doubled.min(LONGEST_WAIT.max(self.config.restore_wait));
         restoring.stage = Stage::Waiting(later(now, wait));
+    }
+
+    /// The newest peer brings no sound, but the far end is there: an agent who is muted by a program that sends nothing
+    /// then, and who hears us. Asking again would change nothing.
+    fn settle_for_silence(&mut self) {
+        let Some(call) = &mut self.call else { return };
+        let watch = &mut call.watch;
+        watch.sign = watch.sign.max(watch.fresh_sign.take());
+        (watch.restoring, watch.attempt) = (None, 0);
+        (watch.fresh, watch.dead) = (false, false);
+        if call.kept.take().is_some() {
+            self.outputs.push_back(Output::CloseKept);
+        }
     }
 
     /// OFFER_CALL while the call is asked for again.

@@ -40,9 +40,13 @@ pub(super) struct Task {
     problems: Vec<String>,
     /// What a relay refused, or why it cannot be used.
     relay_trouble: Option<String>,
+    /// What relays of peers that are closed dropped: the figure is the call's.
+    dropped: u64,
     looked: Instant,
     told: Instant,
     stats_read: Instant,
+    /// They are to be read at the next look.
+    read_soon: bool,
     /// Something was amiss at the last look.
     was_amiss: bool,
 }
@@ -63,9 +67,11 @@ impl Task {
             voice: Voice::new(),
             problems: Vec::new(),
             relay_trouble: None,
+            dropped: 0,
             looked: now,
             told: now,
             stats_read: now,
+            read_soon: false,
             was_amiss: false,
         }
     }
@@ -289,8 +295,8 @@ impl Task {
             self.reports.send(Said::Digit(digit));
         }
         if first {
-            // Others may be waiting for it.
-            self.was_amiss = true;
+            // Others may be waiting for it, and want to know which way it came.
+            (self.was_amiss, self.read_soon) = (true, true);
         }
     }
 
@@ -298,8 +304,8 @@ impl Task {
     async fn look(&mut self) {
         let now = Instant::now();
         let stalled = now.saturating_duration_since(std::mem::replace(&mut self.looked, now)) > STALLED;
-        if now.saturating_duration_since(self.stats_read) >= STATS_EVERY {
-            self.stats_read = now;
+        if now.saturating_duration_since(self.stats_read) >= STATS_EVERY || self.read_soon {
+            (self.stats_read, self.read_soon) = (now, false);
             self.publish_stats().await;
         }
         if stalled || !self.media_seen {
@@ -321,8 +327,9 @@ impl Task {
         let peer = match line {
             // A connection that is lost has no pair any more: the one it had is what a report is to show.
             Some(line) => {
-                let stats = line.peer.stats().await;
+                let mut stats = line.peer.stats().await;
                 line.look_at(&stats);
+                stats.relay_dropped += self.dropped;
                 stats.or_way_of(before)
             }
             None => before,
@@ -337,7 +344,7 @@ impl Task {
         }
         self.early.clear();
         if let Some(line) = self.line.take() {
-            line.peer.close().await;
+            self.close_peer(line).await;
         }
         self.send_over_kept();
     }
@@ -357,8 +364,13 @@ impl Task {
             self.voice.unplug();
         }
         if let Some(kept) = self.kept.take() {
-            kept.peer.close().await;
+            self.close_peer(kept).await;
         }
+    }
+
+    async fn close_peer(&mut self, line: Line) {
+        self.dropped += line.peer.stats().await.relay_dropped;
+        line.peer.close().await;
     }
 
     async fn return_to_kept(&mut self, generation: u64) {

@@ -26,6 +26,15 @@ const WATCH: Duration = Duration::from_millis(100);
 /// How often the devices there are are looked at.
 const PROBE: Duration = Duration::from_secs(1);
 
+/// How often that is while there is none to use.
+const PROBE_WITHOUT: Duration = Duration::from_millis(500);
+
+/// How often soon after a change: a plug that was pulled by mistake is put back.
+const PROBE_LATELY: Duration = Duration::from_millis(200);
+
+/// How soon.
+const LATELY: Duration = Duration::from_secs(60);
+
 /// A stream that called back once and then not for so long is lost.
 const STALLED: Duration = Duration::from_secs(2);
 
@@ -153,6 +162,7 @@ impl<E: Send + 'static> Follower<E> {
             last: opened.clone(),
             current: Some(Current { _keeper: keeper, id: opened.id, shared, seen: 0, seen_at: Instant::now() }),
             lost_at: Instant::now(),
+            changed_at: None,
             next_try: Instant::now(),
             avoid: None,
         };
@@ -206,6 +216,8 @@ struct Watch<E> {
     last: Opened,
     current: Option<Current>,
     lost_at: Instant,
+    /// The last time that a device went or another took its place.
+    changed_at: Option<Instant>,
     next_try: Instant,
     /// A device that failed, and when.
     avoid: Option<(String, Instant)>,
@@ -226,7 +238,7 @@ impl<E: Send + 'static> Watch<E> {
             self.avoid = None;
         }
         let host = self.host(now);
-        if self.prober.is_due(now, self.current.is_none()) && self.worth_probing() {
+        if self.prober.is_due(now, self.probe_every(now)) && self.worth_probing() {
             self.prober.ask(self.direction, host.clone(), now);
         }
         let Some(mut known) = self.prober.answer() else { return };
@@ -245,6 +257,14 @@ impl<E: Send + 'static> Watch<E> {
         (!impatient).then(|| host.to_owned())
     }
 
+    fn probe_every(&self, now: Instant) -> Duration {
+        match self.current {
+            _ if self.changed_at.is_some_and(|at| now.saturating_duration_since(at) < LATELY) => PROBE_LATELY,
+            None => PROBE_WITHOUT,
+            Some(_) => PROBE,
+        }
+    }
+
     /// ALSA is asked by opening each device, and has no default that moves: it is left alone while all is well.
     fn worth_probing(&self) -> bool {
         let well = self.current.is_some()
@@ -261,7 +281,7 @@ impl<E: Send + 'static> Watch<E> {
         drop(current);
         self.totals.missing.store(true, SeqCst);
         self.totals.losses.fetch_add(1, Relaxed);
-        (self.lost_at, self.next_try) = (now, now);
+        (self.lost_at, self.next_try, self.changed_at) = (now, now, Some(now));
         self.prober.hurry();
         self.say(DeviceChange::Lost { name: self.last.name.clone() });
     }
@@ -283,6 +303,7 @@ impl<E: Send + 'static> Watch<E> {
             return;
         }
         let began = Instant::now();
+        self.changed_at = Some(began);
         self.current = Some(Current { _keeper: keeper, id: opened.id.clone(), shared, seen: 0, seen_at: began });
         self.totals.missing.store(false, SeqCst);
         self.totals.changes.fetch_add(1, Relaxed);
@@ -328,10 +349,9 @@ struct Prober {
 }
 
 impl Prober {
-    fn is_due(&self, now: Instant, urgent: bool) -> bool {
+    fn is_due(&self, now: Instant, every: Duration) -> bool {
         // An answer that never comes is given up, so that a sound system that is back is seen.
         let free = self.asked.as_ref().is_none_or(|(_, since)| now.duration_since(*since) > AVOID);
-        let every = if urgent { PROBE / 2 } else { PROBE };
         free && self.next.is_none_or(|last| now.duration_since(last) >= every)
     }
 

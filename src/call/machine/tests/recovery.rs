@@ -240,6 +240,20 @@ fn an_address_that_is_gone_takes_its_call_with_it() {
 }
 
 #[test]
+fn a_peer_that_was_made_while_there_was_no_network_is_not_the_one_that_is_offered_to() {
+    let mut ear = Ear::new();
+    let changed = |addresses: &[IpAddr]| Input::NetworkChanged { addresses: addresses.to_vec() };
+    ear.sound(TICK);
+    let outputs = ear.bed.give(changed(&[]));
+    assert_eq!((interrupted(&outputs), sent(&outputs)), (Some(Interruption::AddressGone), vec!["REQUEST_CALL"]));
+    ear.bed.give(Input::PeerReady);
+    let there = IpAddr::from([10, 64, 0, 9]);
+    assert_eq!(ear.bed.give(changed(&[there])), [Output::ClosePeer, Output::PreparePeer], "and nobody is asked twice");
+    assert_eq!(ear.bed.give(from(AGENT, offer(2))), [], "it is not ready");
+    assert_eq!(ear.bed.give(Input::PeerReady), [apply(&offer(2), false)]);
+}
+
+#[test]
 fn while_the_chat_is_cut_off_too_nobody_is_asked_and_then_the_old_way_has_a_second() {
     let mut ear = Ear::new();
     ear.bed.give(Input::Signaling { up: false });
@@ -351,6 +365,24 @@ fn a_new_peer_without_sound_is_given_up_for_another_attempt() {
     let outputs = ear.silence(ms(12_100));
     assert_eq!(outputs[..2], [Output::ClosePeer, Output::PreparePeer]);
     assert_eq!(sent(&outputs), ["REQUEST_CALL"]);
+}
+
+#[test]
+fn an_agent_who_is_there_over_the_new_peer_and_muted_is_not_asked_again() {
+    let mut ear = Ear::new().asked().offered();
+    let alive = |ear: &mut Ear| ear.sign = Some(ear.bed.now);
+    let outputs = ear.pass(ms(120_000), alive);
+    assert_eq!(outputs, [Output::CloseKept], "the new way is the call's");
+    let gap = ms(3_100 + 120_000 + 100);
+    assert_eq!(ear.sound(TICK), [event(CallEvent::Resumed { gap })]);
+    assert_eq!(sent(&ear.silence(ms(3_100))), ["REQUEST_CALL"], "watched like any other");
+}
+
+#[test]
+fn an_old_way_that_sounds_again_is_worth_more_than_a_new_one_that_does_not() {
+    let mut ear = Ear::new().asked().offered();
+    let outputs = ear.pass(ms(12_000), |ear| (ear.kept, ear.sign) = (Some(ear.bed.now), Some(ear.bed.now)));
+    assert!(matches!(outputs[..], [Output::Event(CallEvent::Resumed { .. }), Output::ReturnPeer]), "{outputs:?}");
 }
 
 #[test]

@@ -67,10 +67,12 @@ fn reconnecting_while_the_chat_is_opened_asks_for_it_again() {
     assert_eq!(b.requests(), ["give up"]);
     b.command(Command::Open(ChatRequest::default()));
     assert_eq!(b.requests(), ["chat"]);
+    b.pass(10_000);
     b.command(Command::Reconnect);
     assert_eq!(b.requests(), ["give up", "chat"]);
     b.chat(Ok(chat(json!({"chat_id": CHAT, "state": "connected", "is_new_chat": false}))));
     assert_eq!(b.requests(), ["history"]);
+    b.pass(10_000);
     b.command(Command::Reconnect);
     assert_eq!(b.requests(), ["give up", "history"]);
 }
@@ -267,4 +269,82 @@ fn a_server_that_names_a_time_is_not_asked_before_whatever_else_works() {
     let wait = b.until_timeout();
     assert!(wait > Duration::from_secs(18), "{wait:?}");
     assert_eq!(b.requests(), ["poll"]);
+}
+
+#[test]
+fn after_nothing_but_refusals_the_history_tells_that_the_server_is_back_and_is_not_asked_for_during_them() {
+    let mut b = Bench::live();
+    for _ in 0..5 {
+        b.poll(Err(Failure::Transient { cause: Cause::Refused { retry_after: None }, message: "busy".into() }));
+        assert_eq!(until_polled(&mut b), ["poll"]);
+        b.pass(100);
+        assert_eq!(b.requests(), Vec::<String>::new(), "it is not known yet whether the server can");
+    }
+    // This one is held.
+    let waited = b.until_timeout();
+    assert!(waited <= Duration::from_millis(500), "{waited:?}");
+    assert_eq!(b.requests(), ["history"]);
+    b.history(Ok(vec![]));
+    assert_eq!(b.events(), [ChatEvent::Reconnected]);
+}
+
+#[test]
+fn a_network_that_flaps_has_connections_made_anew_ever_more_seldom_and_the_last_change_is_not_missed() {
+    let mut b = Bench::live();
+    let mut at = Vec::new();
+    for ms in (0..30_000).step_by(200) {
+        b.command(Command::Reconnect);
+        if b.requests().contains(&"give up".to_owned()) {
+            at.push(ms);
+        }
+        b.pass(200);
+    }
+    assert_eq!(at[0], 0, "the first one is done at once");
+    assert!((8..=12).contains(&at.len()), "{at:?}");
+    assert!(b.until_timeout() <= Duration::from_secs(4));
+    assert!(b.requests().contains(&"give up".to_owned()), "the last one is made up for");
+    b.pass(10_000);
+    b.requests();
+    b.command(Command::Reconnect);
+    assert_eq!(b.requests()[0], "give up", "calm again: at once");
+}
+
+#[test]
+fn reconnecting_does_not_end_a_wait_that_the_server_asked_for() {
+    let mut b = Bench::live();
+    let cause = Cause::Refused { retry_after: Some(Duration::from_secs(8)) };
+    b.poll(Err(Failure::Transient { cause, message: "busy".into() }));
+    b.actions();
+    b.command(Command::Reconnect);
+    assert_eq!(b.requests(), ["give up"]);
+    assert!(b.until_timeout() >= Duration::from_secs(8));
+    assert_eq!(b.requests(), ["poll"]);
+}
+
+#[test]
+fn polls_that_were_given_up_are_not_taken_for_those_of_another_program() {
+    let mut b = Bench::live();
+    let busy_for = |b: &mut Bench, seconds: u64| {
+        let until = b.now + Duration::from_secs(seconds);
+        let mut ended = false;
+        while b.now < until && !ended {
+            b.poll(Err(Failure::BusyPoll));
+            ended = ended_in(&b.actions());
+            if !ended {
+                b.until_timeout();
+                b.actions();
+            }
+        }
+        ended
+    };
+    for _ in 0..4 {
+        assert!(!busy_for(&mut b, 20));
+        b.command(Command::Reconnect);
+        b.actions();
+    }
+    assert!(busy_for(&mut b, 60), "none of ours is held for so long");
+}
+
+fn ended_in(actions: &[Action]) -> bool {
+    actions.iter().any(|a| matches!(a, Action::Event(ChatEvent::Ended { reason: EndReason::InUse })))
 }

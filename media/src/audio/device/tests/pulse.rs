@@ -267,7 +267,10 @@ fn a_speaker_that_is_unloaded_is_replaced_and_used_again_when_it_is_back() {
         wait_for(&replaced, &mut microphone);
 
         pactl(&HEADSET);
+        let plugged = Instant::now();
         wait_for(&|change| matches!(change, DeviceChange::Restored { .. }), &mut microphone);
+        println!("in use again after {:?}", plugged.elapsed());
+        assert!(plugged.elapsed() < Duration::from_secs(1), "{:?}", plugged.elapsed());
         let heard = run(&mut speaker, &mut microphone, |heard| heard.len() > 48_000);
         assert!(!sounds(&heard));
         assert!(!monitor.lost());
