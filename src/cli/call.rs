@@ -23,21 +23,6 @@ use std::time::Duration;
 /// The exit code is 0 when the call was completed, 1 when it was not (the reason is in the report), 2 for wrong usage.
 #[derive(Debug, Args)]
 pub struct CallArgs {
-    #[command(flatten)]
-    connection: ConnectionArgs,
-
-    #[command(flatten)]
-    sound: SoundArgs,
-
-    #[command(flatten)]
-    network: NetworkArgs,
-
-    #[command(flatten)]
-    evidence: EvidenceArgs,
-
-    #[command(flatten)]
-    restore: RestoreArgs,
-
     /// Hang up this long after the call was connected (as in 10s, 2m); without it the agent, or Ctrl-C, ends the call
     #[arg(long, value_name = "TIME", value_parser = duration)]
     duration: Option<Duration>,
@@ -65,6 +50,22 @@ pub struct CallArgs {
     /// Print events as JSON lines, and the report as one JSON object on the last line
     #[arg(long)]
     json: bool,
+
+    // Behind the flags above: each group sets the heading of all that follow it.
+    #[command(flatten)]
+    connection: ConnectionArgs,
+
+    #[command(flatten)]
+    sound: SoundArgs,
+
+    #[command(flatten)]
+    network: NetworkArgs,
+
+    #[command(flatten)]
+    evidence: EvidenceArgs,
+
+    #[command(flatten)]
+    restore: RestoreArgs,
 }
 
 /// Runs the command.

@@ -29,12 +29,6 @@ const LONGEST_CALL: Duration = Duration::from_secs(300);
 /// when calls can be made (perhaps with warnings), 1 when not, 2 for wrong usage. It takes about ten seconds.
 #[derive(Debug, Args)]
 pub struct CheckArgs {
-    #[command(flatten)]
-    connection: ConnectionArgs,
-
-    #[command(flatten)]
-    network: NetworkArgs,
-
     /// How long the test call lasts; 0s: no test call
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = duration)]
     duration: Duration,
@@ -62,6 +56,13 @@ pub struct CheckArgs {
     /// Print the result as one line of JSON
     #[arg(long)]
     json: bool,
+
+    // Behind the flags above: each group sets the heading of all that follow it.
+    #[command(flatten)]
+    connection: ConnectionArgs,
+
+    #[command(flatten)]
+    network: NetworkArgs,
 }
 
 impl CheckArgs {

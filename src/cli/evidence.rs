@@ -33,7 +33,7 @@ pub struct EvidenceArgs {
     evidence: Option<PathBuf>,
 
     /// Keep the text of messages in the record
-    #[arg(long)]
+    #[arg(long, requires = "evidence")]
     evidence_text: bool,
 
     /// Write a capture file for Wireshark: the exchanges with the API, and RTP and RTCP decrypted. WHAT WAS SPOKEN IS IN IT

@@ -21,7 +21,7 @@ pub struct RestoreArgs {
     #[arg(long, value_name = "TIME", default_value = "3s", value_parser = duration, conflicts_with = "no_restore")]
     restore_after: Duration,
 
-    /// Give a call up that was cut off for this long
+    /// Give a call up that was cut off, and showed no sign of life, for this long
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = duration, conflicts_with = "no_restore")]
     restore_within: Duration,
 

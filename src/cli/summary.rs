@@ -231,7 +231,13 @@ impl fmt::Display for CallSummary {
                 n => format!("{n} times"),
             };
             let gap = gap_ms / 1000.0;
-            line(f, "cut off", &format_args!("{}, {gap:.1} s in all; restored {}", times(count), times(restorations)))?;
+            if count == 0 {
+                let anew = times(restorations);
+                line(f, "cut off", &format_args!("{gap:.1} s in all, as the agent's side began anew {anew}"))?;
+            } else {
+                let (cut, back) = (times(count), times(restorations));
+                line(f, "cut off", &format_args!("{cut}, {gap:.1} s in all; restored {back}"))?;
+            }
         }
         if let Some(rtt) = self.rtt_ms {
             line(f, "round trip", &format_args!("{rtt:.1} ms"))?;

@@ -197,7 +197,7 @@ impl Recorder {
 #[derive(Debug, thiserror::Error)]
 pub enum RecorderError {
     /// A file cannot be written.
-    #[error("cannot write {path}: {source}")]
+    #[error("cannot write {path}")]
     File {
         /// The file.
         path: PathBuf,

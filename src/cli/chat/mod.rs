@@ -43,9 +43,6 @@ use std::time::Duration;
 #[derive(Debug, Args)]
 #[command(after_help = commands_help())]
 pub struct ChatArgs {
-    #[command(flatten)]
-    connection: ConnectionArgs,
-
     /// Print each event as one JSON object on a line of its own (docs/chat-json.md lists them)
     #[arg(long)]
     json: bool,
@@ -74,6 +71,10 @@ pub struct ChatArgs {
     /// Take incoming calls without asking
     #[arg(long)]
     auto_answer: bool,
+
+    // Behind the flags above: each group sets the heading of all that follow it.
+    #[command(flatten)]
+    connection: ConnectionArgs,
 
     #[command(flatten)]
     sound: SoundArgs,
