@@ -269,6 +269,11 @@ impl Relays {
                 self.tell(index, RelayEvent::Refused { server: self.servers[index].url.clone(), code, reason });
                 true
             }
+            Verdict::Denied { code, reason } => {
+                let (server, reason) = (&self.servers[index].url, crate::api::types::one_line(&reason));
+                tracing::debug!(server, code, reason, "the relay refused a request beside the allocation");
+                true
+            }
             Verdict::Renew => {
                 self.renew(now);
                 false
