@@ -56,12 +56,10 @@ struct State {
     by_address: HashMap<SocketAddr, Vec<usize>>,
     /// Servers by the address that they relay for.
     relayed: HashMap<SocketAddr, usize>,
-    /// Servers of which it was told that they cannot be reached.
-    unreachable: HashSet<usize>,
     last_renewal: Option<Instant>,
     renewing: bool,
     dropped: u64,
-    /// Servers that are of no use, and whether that was the end of all.
+    /// Servers of which it was told that they are of no use, and whether that was the end of all.
     failed: HashSet<usize>,
     all_failed: bool,
 }
@@ -81,8 +79,10 @@ pub(super) enum Hop {
     /// By the connection for these credentials; to this address, where it is of datagrams.
     Tunnel(u32, Option<SocketAddr>),
     To(SocketAddr),
-    /// It waits, or there is no way.
+    /// It waits.
     Nowhere,
+    /// The server has no address of the family of the socket.
+    NoAddress,
 }
 
 impl Relays {
@@ -95,7 +95,7 @@ impl Relays {
     ) -> Result<(Arc<Self>, Vec<RTCIceServer>), String> {
         let crypto = rtc::crypto::default_provider().map_err(|e| e.to_string())?;
         let mut known: Vec<Server> = Vec::new();
-        let mut told = Vec::new();
+        let (mut told, mut said) = (Vec::new(), HashSet::new());
         for server in sort_out(servers).0 {
             let same = |k: &Server| (&k.host, k.port, k.protocol) == (&server.host, server.port, server.protocol);
             let index = match known.iter().position(same) {
@@ -106,6 +106,10 @@ impl Relays {
                     known.len() - 1
                 }
             };
+            // Two of the same would be two users of one connection, which has one allocation (RFC 8656, 5).
+            if !said.insert((index, server.is_stun)) {
+                continue;
+            }
             told.push(as_told(index, &server));
             // Messages are about the relay.
             if known[index].is_stun {
@@ -149,6 +153,15 @@ impl Relays {
     pub fn resolve(&self, text: &str) -> Option<Vec<SocketAddr>> {
         let index = self.index(text.parse().ok()?)?;
         Some(vec![known_as(index, true), known_as(index, false)])
+    }
+
+    /// Whether a candidate of the far end has an address by which the crate knows a server: what is sent there would go
+    /// to the server.
+    pub fn is_taken(&self, candidate: &str) -> bool {
+        let mut words = candidate.split_ascii_whitespace().skip(4);
+        let (Some(ip), Some(port)) = (words.next(), words.next()) else { return false };
+        let (Ok(ip), Ok(port)) = (ip.parse(), port.parse()) else { return false };
+        self.index(SocketAddr::new(ip, port)).is_some()
     }
 
     /// The server that the crate knows by this address.
@@ -211,7 +224,7 @@ impl Relays {
             Way::Known { addresses, next, answered } => match pick(addresses, next, answered, is_v4) {
                 Some(address) if generation > 0 => Hop::Tunnel(generation, Some(address)),
                 Some(address) => Hop::To(address),
-                None => Hop::Nowhere,
+                None => Hop::NoAddress,
             },
         };
         (signed, hop)
@@ -219,6 +232,10 @@ impl Relays {
 
     /// A datagram that came to a socket. Gives whether it was from a server; then it is in the inbox, if it is for the peer.
     pub(super) fn came(&self, from: SocketAddr, datagram: &[u8], inbox: &Inbox, back: impl FnOnce(Vec<u8>)) -> bool {
+        // Nobody has an address of ours: who says so wants to be taken for a server.
+        if self.index(from).is_some() {
+            return true;
+        }
         let from = SocketAddr::new(from.ip().to_canonical(), from.port());
         let index = {
             let mut state = self.state();
@@ -237,16 +254,27 @@ impl Relays {
         true
     }
 
-    /// A datagram from the server. `back` sends it something that is not of the peer.
-    pub(super) fn received(&self, index: usize, datagram: Bytes, inbox: &Inbox, back: impl FnOnce(Vec<u8>)) {
-        if is_stun(&datagram) && !self.judge(index, &datagram, back) {
-            return;
+    /// A datagram from the server. `back` sends it something that is not of the peer. Gives the address that the server
+    /// relays for from now on, where this says so.
+    pub(super) fn received(
+        &self,
+        index: usize,
+        datagram: Bytes,
+        inbox: &Inbox,
+        back: impl FnOnce(Vec<u8>),
+    ) -> Option<SocketAddr> {
+        let (for_peer, relayed) = match is_stun(&datagram) {
+            true => self.judge(index, &datagram, back),
+            false => (true, None),
+        };
+        if for_peer {
+            inbox.push(known_as(index, inbox.is_v4), datagram);
         }
-        inbox.push(known_as(index, inbox.is_v4), datagram);
+        relayed
     }
 
-    /// Whether the datagram is for the peer.
-    fn judge(&self, index: usize, datagram: &[u8], back: impl FnOnce(Vec<u8>)) -> bool {
+    /// Whether the datagram is for the peer, and the address that it says is relayed for.
+    fn judge(&self, index: usize, datagram: &[u8], back: impl FnOnce(Vec<u8>)) -> (bool, Option<SocketAddr>) {
         let now = Instant::now();
         let verdict = {
             let mut state = self.state();
@@ -254,14 +282,15 @@ impl Relays {
             let may_renew = self.settings.renew.is_some() && (state.renewing || rested);
             state.watches[index].receives(datagram, may_renew, &*self.crypto)
         };
-        match verdict {
+        let mut relayed = None;
+        let for_peer = match verdict {
             Verdict::Pass => true,
             Verdict::Allocated(address) => {
                 let mut state = self.state();
                 state.relayed.insert(address, index);
-                self.in_use.store(true, Ordering::Release);
-                state.unreachable.remove(&index);
                 state.failed.remove(&index);
+                self.in_use.store(true, Ordering::Release);
+                relayed = Some(address);
                 true
             }
             Verdict::Refused { code, reason } => {
@@ -283,7 +312,8 @@ impl Relays {
                 false
             }
             Verdict::Drop => false,
-        }
+        };
+        (for_peer, relayed)
     }
 
     /// Fetches the credentials again, in a task.
@@ -317,25 +347,46 @@ impl Relays {
         }
     }
 
-    /// Reports it. That a server cannot be reached is told once.
-    pub(super) fn tell(&self, index: usize, event: RelayEvent) {
-        if matches!(event, RelayEvent::Unreachable { .. }) && !self.state().unreachable.insert(index) {
+    /// A connection to the server ended, or none could be made. It is lost if something was relayed over it.
+    pub(super) fn ended(&self, index: usize, relayed: Option<SocketAddr>, why: String) {
+        let server = self.servers[index].url.clone();
+        let event = match relayed {
+            Some(relayed) => {
+                self.state().watches[index].ended();
+                RelayEvent::Lost { server, relayed, why }
+            }
+            None => RelayEvent::Unreachable { server, why },
+        };
+        self.tell(index, event);
+    }
+
+    /// There is something to send to the server, which a socket of this family cannot reach.
+    pub(super) fn has_no_address(&self, index: usize, is_v4: bool) {
+        if !self.state().failed.contains(&index) {
+            let family = if is_v4 { "IPv4" } else { "IPv6" };
+            self.ended(index, None, format!("it has no {family} address, which the media of this machine uses"));
+        }
+    }
+
+    /// Reports it. That a server cannot be reached is told once, and not of one that has refused: such end connections.
+    fn tell(&self, index: usize, event: RelayEvent) {
+        let is_lost = matches!(event, RelayEvent::Lost { .. });
+        let is_news = is_lost || self.state().failed.insert(index);
+        if !is_news && matches!(event, RelayEvent::Unreachable { .. }) {
             tracing::debug!("{event}");
             return;
         }
         tracing::warn!("{event}");
-        let failed = !matches!(event, RelayEvent::Lost { .. });
         let _ = self.events.send(PeerEvent::Relay(event));
-        if failed && self.relay_only && self.was_the_last(index) {
+        if !is_lost && self.relay_only && self.was_the_last() {
             // The crate would wait for candidates that never come.
             let _ = self.events.send(PeerEvent::State(PeerState::Failed));
         }
     }
 
-    /// Whether with this server the last one of use is gone.
-    fn was_the_last(&self, index: usize) -> bool {
+    /// Whether the last server of use is gone now.
+    fn was_the_last(&self) -> bool {
         let mut state = self.state();
-        state.failed.insert(index);
         let left = self.servers.iter().enumerate().any(|(i, s)| !s.is_stun && !state.failed.contains(&i));
         let had_one = !state.relayed.is_empty();
         !left && !had_one && !std::mem::replace(&mut state.all_failed, true)
@@ -364,10 +415,9 @@ impl Relays {
                 match found {
                     Ok(addresses) => relays.found(index, addresses.collect()),
                     Err(error) => {
-                        let server = relays.servers[index].url.clone();
                         let why = format!("its name was not found ({error}); check the name and this machine's DNS");
+                        relays.ended(index, None, why);
                         relays.found(index, Vec::new());
-                        relays.tell(index, RelayEvent::Unreachable { server, why });
                     }
                 }
             });

@@ -46,17 +46,28 @@ struct Sent {
     again: bool,
     /// As the peer made it, where it was signed anew.
     made: Option<Vec<u8>>,
-    /// Without what it asks for there is no relay.
-    is_vital: bool,
+    aim: Aim,
 }
 
-/// Whether a refusal of this request is the end of what the server relays: it asks for that, or to keep it.
-fn is_vital(request: &Message<'_>) -> bool {
-    match request.method() {
-        ALLOCATE => true,
-        // Zero gives it back (RFC 8656, 7.2).
-        REFRESH => request.lifetime() != Some(0),
-        _ => false,
+/// What a request is about.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Aim {
+    /// That the server relays.
+    Begin,
+    /// That it goes on.
+    Keep,
+    /// Anything else.
+    Beside,
+}
+
+impl Aim {
+    fn of(request: &Message<'_>) -> Self {
+        match request.method() {
+            ALLOCATE => Self::Begin,
+            // Zero gives it back (RFC 8656, 7.2).
+            REFRESH if request.lifetime() != Some(0) => Self::Keep,
+            _ => Self::Beside,
+        }
     }
 }
 
@@ -76,7 +87,8 @@ pub(super) struct Watch {
     /// What was found while the server took the ones it has, for when it does not any more.
     spare: Option<Credentials>,
     /// It relays, and will for nobody but the user it began with (RFC 8656, 5): no other credentials help from then on.
-    allocated: bool,
+    /// Each socket has an allocation of its own.
+    allocated: usize,
 }
 
 impl Watch {
@@ -100,8 +112,8 @@ impl Watch {
             self.sent.pop_front();
         }
         let anew = signed.is_some() && self.fresh.is_some();
-        let (made, is_vital) = (anew.then(|| datagram.to_vec()), is_vital(&message));
-        self.sent.push_back(Sent { id, signed, again: false, made, is_vital });
+        let (made, aim) = (anew.then(|| datagram.to_vec()), Aim::of(&message));
+        self.sent.push_back(Sent { id, signed, again: false, made, aim });
         if anew { self.sign(&message, crypto) } else { None }
     }
 
@@ -125,7 +137,7 @@ impl Watch {
             // An answer counts once, whatever a server says further.
             self.sent.remove(sent);
             let Some(address) = message.relayed_address() else { return Verdict::Pass };
-            self.allocated = true;
+            self.allocated += 1;
             return Verdict::Allocated(address);
         }
         if !message.is_error() {
@@ -135,11 +147,11 @@ impl Watch {
         if let Some(again) = self.again(sent, code, &message, crypto) {
             return Verdict::Resend(again);
         }
-        let Sent { signed, is_vital, .. } = self.sent[sent];
+        let Sent { signed, aim, .. } = self.sent[sent];
         match signed {
             // How a server asks for credentials.
             None if code == 401 => return Verdict::Pass,
-            Some(generation) if is_about_credentials(code) && !self.allocated => {
+            Some(generation) if is_about_credentials(code) && self.allocated == 0 => {
                 if self.renewing || generation != self.generation {
                     return Verdict::Drop;
                 }
@@ -156,7 +168,7 @@ impl Watch {
             _ if matches!(code, 300 | 438) => return Verdict::Pass,
             _ => {}
         }
-        if !is_vital {
+        if aim == Aim::Beside || (aim == Aim::Keep && self.allocated == 0) {
             return Verdict::Denied { code, reason };
         }
         match self.told.len() < TOLD && self.told.insert(code) {
@@ -200,9 +212,9 @@ impl Watch {
         self.generation += 1;
     }
 
-    /// The connection ended, and with it what was relayed over it.
+    /// A connection ended, and with it what was relayed over it.
     pub fn ended(&mut self) {
-        self.allocated = false;
+        self.allocated = self.allocated.saturating_sub(1);
     }
 }
 
@@ -312,12 +324,17 @@ mod tests {
     }
 
     #[test]
-    fn a_refused_refresh_is_told_unless_it_gave_the_allocation_back() {
+    fn a_refused_refresh_is_told_unless_the_allocation_is_over() {
         let mut watch = Watch::default();
+        sends(&mut watch, &signed_allocate(9, "u", "p"));
+        receives(&mut watch, &granted(9), true);
         sends(&mut watch, &signed(METHOD_REFRESH, 1, Some(0)));
         assert!(matches!(receives(&mut watch, &refusal(1, 437), true), Verdict::Denied { code: 437, .. }));
         sends(&mut watch, &signed(METHOD_REFRESH, 2, Some(600)));
         assert!(matches!(receives(&mut watch, &refusal(2, 437), true), Verdict::Refused { code: 437, .. }));
+        watch.ended();
+        sends(&mut watch, &signed(METHOD_REFRESH, 3, Some(600)));
+        assert!(matches!(receives(&mut watch, &refusal(3, 437), true), Verdict::Denied { code: 437, .. }));
     }
 
     #[test]
