@@ -17,6 +17,7 @@ use common::{call, center, correlations, plan, write_sample};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use turn_support::coturn::Options;
 use turn_support::proxy::{HttpProxy, silent};
 use turn_support::*;
 

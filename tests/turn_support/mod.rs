@@ -8,7 +8,7 @@ pub mod proxy;
 use chatphone::api::types::IceServer;
 use chatphone::peer::{AudioPeer, LocalNetwork, PeerConfig, PeerEvent, PeerState, RelayEvent, RelaySettings};
 use chatphone_media::audio::codec::CodecKind;
-pub use coturn::{Coturn, Options, PASSWORD, SECRET, USER};
+pub use coturn::{Coturn, PASSWORD, SECRET, USER};
 use std::net::{TcpListener, UdpSocket};
 use std::time::Duration;
 use tokio::sync::mpsc::UnboundedReceiver;

@@ -1,22 +1,21 @@
-//! The servers of one peer, and the addresses that the crate knows them by.
-//!
-//! An address of these never goes on a wire. It is one of those reserved for documentation (RFC 5737, RFC 3849), so that
-//! no host has it.
+//! The servers of one peer.
 
+use super::address::{as_told, index_of, known_as};
 use super::event::RelayEvent;
 use super::inbox::Inbox;
 use super::server::{RelayProtocol, Server, sort_out};
 use super::settings::RelaySettings;
 use super::socket::RelaySocket;
 use super::watch::{Verdict, Watch};
+use super::way::{Way, pick};
 use crate::api::types::IceServer;
-use crate::peer::event::{PeerEvent, PeerState};
+use crate::peer::event::PeerEvent;
 use bytes::Bytes;
 use rtc::crypto::RTCCryptoProvider;
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::net::{SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
@@ -24,10 +23,8 @@ use tokio::sync::mpsc;
 use webrtc::peer_connection::RTCIceServer;
 use webrtc::runtime::AsyncUdpSocket;
 
-/// The port of the first server's address; the others follow.
-const FIRST_PORT: u16 = 3478;
 /// Servers used at most: more than any list has, and each costs requests.
-const MAX_SERVERS: usize = 64;
+pub(super) const MAX_SERVERS: usize = 64;
 /// Fresh credentials are asked for no sooner than this after the last time.
 const RENEWED_AT_MOST_EVERY: Duration = Duration::from_secs(60);
 /// Datagrams that wait for the look-up of a name.
@@ -35,12 +32,12 @@ const WAITING: usize = 32;
 
 /// The servers of one peer.
 pub(in crate::peer) struct Relays {
-    servers: Vec<Server>,
+    pub(super) servers: Vec<Server>,
     settings: RelaySettings,
     crypto: Arc<dyn RTCCryptoProvider>,
-    events: mpsc::UnboundedSender<PeerEvent>,
+    pub(super) events: mpsc::UnboundedSender<PeerEvent>,
     /// The peer has no other candidates.
-    relay_only: bool,
+    pub(super) relay_only: bool,
     /// A server relays for the peer.
     in_use: AtomicBool,
     /// For tasks, which are not to keep it.
@@ -49,29 +46,19 @@ pub(in crate::peer) struct Relays {
 }
 
 #[derive(Default)]
-struct State {
-    ways: Vec<Way>,
-    watches: Vec<Watch>,
+pub(super) struct State {
+    pub(super) ways: Vec<Way>,
+    pub(super) watches: Vec<Watch>,
     /// Servers by their address on the wire. Two names may have the same one.
-    by_address: HashMap<SocketAddr, Vec<usize>>,
+    pub(super) by_address: HashMap<SocketAddr, Vec<usize>>,
     /// Servers by the address that they relay for.
-    relayed: HashMap<SocketAddr, usize>,
+    pub(super) relayed: HashMap<SocketAddr, usize>,
     last_renewal: Option<Instant>,
     renewing: bool,
     dropped: u64,
     /// Servers of which it was told that they are of no use, and whether that was the end of all.
-    failed: HashSet<usize>,
-    all_failed: bool,
-}
-
-/// How a server is reached.
-enum Way {
-    /// By a connection of each socket.
-    Tunnel,
-    /// By datagrams, once its name is looked up: those that wait for it.
-    Finding(Vec<(Arc<UdpSocket>, Bytes)>),
-    /// By datagrams to these; `next` is the one to be tried until one answered.
-    Known { addresses: Vec<SocketAddr>, next: usize, answered: Vec<SocketAddr> },
+    pub(super) failed: HashSet<usize>,
+    pub(super) all_failed: bool,
 }
 
 /// Where a datagram for a server goes.
@@ -166,8 +153,7 @@ impl Relays {
 
     /// The server that the crate knows by this address.
     pub(super) fn index(&self, address: SocketAddr) -> Option<usize> {
-        let index = usize::from(address.port().checked_sub(FIRST_PORT)?);
-        (index < self.servers.len() && known_as(index, address.is_ipv4()) == address).then_some(index)
+        index_of(address).filter(|index| *index < self.servers.len())
     }
 
     pub(super) fn server(&self, index: usize) -> &Server {
@@ -194,7 +180,7 @@ impl Relays {
         self.state().dropped
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -347,99 +333,11 @@ impl Relays {
         }
     }
 
-    /// A connection to the server ended, or none could be made. It is lost if something was relayed over it.
-    pub(super) fn ended(&self, index: usize, relayed: Option<SocketAddr>, why: String) {
-        let server = self.servers[index].url.clone();
-        let event = match relayed {
-            Some(relayed) => {
-                self.state().watches[index].ended();
-                RelayEvent::Lost { server, relayed, why }
-            }
-            None => RelayEvent::Unreachable { server, why },
-        };
-        self.tell(index, event);
-    }
-
-    /// There is something to send to the server, which a socket of this family cannot reach.
-    pub(super) fn has_no_address(&self, index: usize, is_v4: bool) {
-        if !self.state().failed.contains(&index) {
-            let family = if is_v4 { "IPv4" } else { "IPv6" };
-            self.ended(index, None, format!("it has no {family} address, which the media of this machine uses"));
-        }
-    }
-
-    /// Reports it. That a server cannot be reached is told once, and not of one that has refused: such end connections.
-    fn tell(&self, index: usize, event: RelayEvent) {
-        let is_lost = matches!(event, RelayEvent::Lost { .. });
-        let is_news = is_lost || self.state().failed.insert(index);
-        if !is_news && matches!(event, RelayEvent::Unreachable { .. }) {
-            tracing::debug!("{event}");
-            return;
-        }
-        tracing::warn!("{event}");
-        let _ = self.events.send(PeerEvent::Relay(event));
-        if !is_lost && self.relay_only && self.was_the_last() {
-            // The crate would wait for candidates that never come.
-            let _ = self.events.send(PeerEvent::State(PeerState::Failed));
-        }
-    }
-
-    /// Whether the last server of use is gone now.
-    fn was_the_last(&self) -> bool {
-        let mut state = self.state();
-        let left = self.servers.iter().enumerate().any(|(i, s)| !s.is_stun && !state.failed.contains(&i));
-        let had_one = !state.relayed.is_empty();
-        !left && !had_one && !std::mem::replace(&mut state.all_failed, true)
-    }
-
     pub(super) fn count_dropped(&self, index: usize, dropped: u64) {
         if dropped > 0 {
             tracing::debug!(server = self.servers[index].url, dropped, "media was too late for the relay");
             self.state().dropped += dropped;
         }
-    }
-
-    /// Looks up the names of the servers that are reached by datagrams, each for itself and beside everything else: a
-    /// look-up that hangs holds up nobody.
-    fn find_all(self: &Arc<Self>) {
-        for (index, server) in self.servers.iter().enumerate().filter(|(_, s)| s.protocol == RelayProtocol::Udp) {
-            let (host, port) = (server.host.clone(), server.port);
-            if let Ok(ip) = host.parse() {
-                self.found(index, vec![SocketAddr::new(ip, port)]);
-                continue;
-            }
-            let relays = Arc::downgrade(self);
-            tokio::spawn(async move {
-                let found = tokio::net::lookup_host((host.as_str(), port)).await;
-                let Some(relays) = relays.upgrade() else { return };
-                match found {
-                    Ok(addresses) => relays.found(index, addresses.collect()),
-                    Err(error) => {
-                        let why = format!("its name was not found ({error}); check the name and this machine's DNS");
-                        relays.ended(index, None, why);
-                        relays.found(index, Vec::new());
-                    }
-                }
-            });
-        }
-    }
-
-    fn found(&self, index: usize, addresses: Vec<SocketAddr>) {
-        let mut state = self.state();
-        for address in &addresses {
-            state.by_address.entry(*address).or_default().push(index);
-        }
-        let (mut next, answered) = (0, Vec::new());
-        if let Way::Finding(waiting) = std::mem::replace(&mut state.ways[index], Way::Tunnel) {
-            for (socket, datagram) in waiting {
-                let is_v4 = socket.local_addr().is_ok_and(|a| a.is_ipv4());
-                // It does not block. A datagram that is lost is repeated.
-                if let Some(to) = pick(&addresses, &mut next, &answered, is_v4) {
-                    let _ = socket.send_to(&datagram, to);
-                }
-            }
-        }
-        state.ways[index] = Way::Known { addresses, next: 0, answered };
     }
 }
 
@@ -447,35 +345,6 @@ impl fmt::Debug for Relays {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Relays").field(&self.servers).finish()
     }
-}
-
-/// The next address to try, of the family that the socket has; one that answered before any other.
-fn pick(addresses: &[SocketAddr], next: &mut usize, answered: &[SocketAddr], is_v4: bool) -> Option<SocketAddr> {
-    if let Some(answered) = answered.iter().find(|a| a.is_ipv4() == is_v4) {
-        return Some(*answered);
-    }
-    let of_family: Vec<_> = addresses.iter().filter(|a| a.is_ipv4() == is_v4).collect();
-    let picked = of_family.get(*next % of_family.len().max(1)).map(|a| **a);
-    *next = next.wrapping_add(1);
-    picked
-}
-
-fn known_as(index: usize, is_v4: bool) -> SocketAddr {
-    // `index` is below `MAX_SERVERS`.
-    let number = index as u16;
-    match is_v4 {
-        true => (Ipv4Addr::new(192, 0, 2, 1 + number as u8), FIRST_PORT + number).into(),
-        false => (Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1 + number), FIRST_PORT + number).into(),
-    }
-}
-
-fn as_told(index: usize, server: &Server) -> RTCIceServer {
-    let address = known_as(index, true);
-    let url = match server.is_stun {
-        true => format!("stun:{address}"),
-        false => format!("turn:{address}?transport=udp"),
-    };
-    RTCIceServer { urls: vec![url], username: server.username.clone(), credential: server.password.clone() }
 }
 
 /// By the first two bits (RFC 8489, 5); ChannelData and media are something else.
