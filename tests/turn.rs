@@ -8,7 +8,7 @@ use chatphone::api::signaling::IceCandidate;
 use chatphone::api::{Client, ClientConfig, Identity};
 use chatphone::call::{CallEvent, Interruption, Outcome};
 use chatphone::cli::place::{CallPlan, place_call};
-use chatphone::peer::{PeerEvent, RelayEvent, RelaySettings, Renew};
+use chatphone::peer::{PeerEvent, PeerState, RelayEvent, RelaySettings, Renew};
 use chatphone::phone::PhoneEvent;
 use chatphone::simulator::{AgentIce, AgentSound};
 use chatphone_media::audio::source::SourceSpec;
@@ -193,6 +193,18 @@ async fn a_relay_that_goes_away_is_told() {
     turn.kill();
     let event = a.relay_event().await;
     assert!(matches!(event, RelayEvent::Lost { .. }), "{event:?}");
+}
+
+/// Nothing was lost, since nothing was relayed; and a call that may use nothing else need not wait.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_hangs_up_at_once_cannot_be_used() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("turn:{}?transport=tcp", listener.local_addr().unwrap());
+    tokio::spawn(async move { while listener.accept().await.is_ok() {} });
+    let mut end = End::new(config(vec![server(url)], RelaySettings::default(), true)).await;
+    end.peer.create_offer().await.unwrap();
+    assert!(matches!(end.relay_event().await, RelayEvent::Unreachable { .. }));
+    while end.events.recv().await.unwrap() != PeerEvent::State(PeerState::Failed) {}
 }
 
 /// Of the far end's candidates some are addresses that a relay does not send to, which is no trouble.
