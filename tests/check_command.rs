@@ -5,7 +5,7 @@ mod bad_input_support;
 mod check_support;
 
 use bad_input_support::{Home, Ran, Running};
-use check_support::coturn::{Coturn, PASSWORD, USER};
+use check_support::coturn::{Coturn, Options, PASSWORD, USER};
 use check_support::{center, turn};
 use serde_json::Value;
 use std::time::Duration;
@@ -154,7 +154,10 @@ async fn a_network_without_udp_is_recognised_and_calls_go_over_tcp() {
         eprintln!("SKIPPED: the kernel has no rules by protocol");
         return;
     }
-    let coturn = Coturn::run(CENTER.into(), 3478, 5349, cable.at_center("turnserver"), |port| cable.is_up(port));
+    let coturn = {
+        let options = Options { ip: CENTER.into(), ..Options::default() };
+        Coturn::run(options, 3478, 5349, cable.at_center("turnserver"), |port| cable.is_up(port))
+    };
     let ice_server = |url: String| format!("--ice-server={url},{USER},{PASSWORD}");
     let home = Home::new();
     let program = env!("CARGO_BIN_EXE_chatphone");

@@ -6,15 +6,18 @@ mod turn_support;
 
 use chatphone::api::signaling::IceCandidate;
 use chatphone::api::{Client, ClientConfig, Identity};
-use chatphone::call::Outcome;
-use chatphone::peer::{PeerEvent, RelayEvent, RelaySettings, Renew};
+use chatphone::call::{CallEvent, Interruption, Outcome};
+use chatphone::cli::place::{CallPlan, place_call};
+use chatphone::peer::{PeerEvent, PeerState, RelayEvent, RelaySettings, Renew};
+use chatphone::phone::PhoneEvent;
 use chatphone::simulator::{AgentIce, AgentSound};
 use chatphone_media::audio::source::SourceSpec;
 use chatphone_media::samples::{AGENT, CUSTOMER};
 use common::{call, center, correlations, plan, write_sample};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use turn_support::coturn::Options;
 use turn_support::proxy::{HttpProxy, silent};
 use turn_support::*;
 
@@ -103,6 +106,23 @@ async fn a_certificate_for_another_name_is_not_trusted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_that_has_ended_is_not_trusted() {
+    let turn = Coturn::with(Options { ended: true, ..Options::default() });
+    let why = why(trouble(turn.tls(), turn.trusted()).await);
+    assert!(why.contains("the certificate of localhost has expired"), "{why}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proxy_that_forbids_the_way_is_named_with_what_it_forbids() {
+    let turn = Coturn::start();
+    let proxy = HttpProxy::forbidding().await;
+    let address = format!("http://{}", proxy.address).parse().unwrap();
+    let why = why(trouble(turn.tls(), RelaySettings { proxy: Some(address), ..turn.trusted() }).await);
+    assert!(why.contains("(403)") && why.contains(&format!("localhost:{}", turn.tls_port)), "{why}");
+    assert_eq!(proxy.count(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_proxy_that_wants_a_password_says_so() {
     let turn = Coturn::start();
     let proxy = HttpProxy::start(Some("dTpwYXNz")).await;
@@ -173,6 +193,79 @@ async fn a_relay_that_goes_away_is_told() {
     turn.kill();
     let event = a.relay_event().await;
     assert!(matches!(event, RelayEvent::Lost { .. }), "{event:?}");
+}
+
+/// Nothing was lost, since nothing was relayed; and a call that may use nothing else need not wait.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_hangs_up_at_once_cannot_be_used() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("turn:{}?transport=tcp", listener.local_addr().unwrap());
+    tokio::spawn(async move { while listener.accept().await.is_ok() {} });
+    let mut end = End::new(config(vec![server(url)], RelaySettings::default(), true)).await;
+    end.peer.create_offer().await.unwrap();
+    assert!(matches!(end.relay_event().await, RelayEvent::Unreachable { .. }));
+    while end.events.recv().await.unwrap() != PeerEvent::State(PeerState::Failed) {}
+}
+
+/// Of the far end's candidates some are addresses that a relay does not send to, which is no trouble.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_that_the_relay_forbids_is_passed_over_without_a_word() {
+    let turn = Coturn::with(Options { more: "verbose\ndenied-peer-ip=203.0.113.1", ..Options::default() });
+    let (mut a, mut b) =
+        (End::new(config(vec![server(turn.tcp())], turn.trusted(), true)).await, End::new(host()).await);
+    let offer = a.peer.create_offer().await.unwrap();
+    let answer = b.peer.accept_offer(&offer).await.unwrap();
+    a.peer.accept_answer(&answer).await.unwrap();
+    let candidate = "candidate:1 1 udp 2130706431 203.0.113.1 4000 typ host".into();
+    let candidate = IceCandidate { candidate, sdp_mid: None, sdp_mline_index: Some(0), ..Default::default() };
+    a.peer.add_candidate(&candidate).await.unwrap();
+    connect(&mut a, &mut b).await;
+    let refused = async {
+        while !turn.log().contains("error 403") {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), refused).await.expect("a refusal in the server's log");
+    // What came before this has been told by then.
+    assert_eq!(a.sends(&mut b, 10, 160, Duration::from_millis(5)).await, [] as [u16; 0]);
+    while let Ok(event) = a.events.try_recv() {
+        assert!(!matches!(event, PeerEvent::Relay(_)), "{event:?}");
+    }
+    assert_eq!(a.relay_events, []);
+}
+
+/// What is told a far end, and shown to people, are addresses that somebody has.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_address_of_our_own_making_is_shown_to_anybody() {
+    let turn = Coturn::start();
+    let mut end =
+        End::new(config(vec![server(turn.stun()), server(turn.udp()), server(turn.tls())], turn.trusted(), false))
+            .await;
+    let mut said = end.peer.create_offer().await.unwrap();
+    let mut relayed = 0;
+    while relayed < 2 {
+        if let PeerEvent::LocalCandidate(candidate) = end.events.recv().await.unwrap() {
+            relayed += usize::from(candidate.candidate.contains("typ relay"));
+            said.push_str(&serde_json::to_string(&candidate).unwrap());
+        }
+    }
+    assert!(!said.contains("192.0.2.") && !said.contains("2001:db8"), "{said}");
+}
+
+/// The far end may name what it likes: our servers are reached by nobody but us.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_candidate_with_an_address_of_our_own_making_is_passed_over() {
+    let turn = Coturn::start();
+    let (mut a, mut b) =
+        (End::new(config(vec![server(turn.tcp())], turn.trusted(), false)).await, End::new(host()).await);
+    let offer = a.peer.create_offer().await.unwrap();
+    let answer = b.peer.accept_offer(&offer).await.unwrap();
+    a.peer.accept_answer(&answer).await.unwrap();
+    let candidate = "candidate:1 1 udp 2130706431 192.0.2.1 3478 typ host".into();
+    let candidate = IceCandidate { candidate, sdp_mid: None, sdp_mline_index: Some(0), ..Default::default() };
+    a.peer.add_candidate(&candidate).await.unwrap();
+    connect(&mut a, &mut b).await;
+    assert_ne!(a.peer.stats().await.remote_candidate.unwrap().address.as_deref(), Some("192.0.2.1"));
 }
 
 /// 5 Mbit/s for two seconds.
@@ -268,7 +361,7 @@ async fn a_whole_call_through_tls_is_heard_at_both_ends() {
     .await;
     let mut plan = plan(&center.base_url());
     let mut client = ClientConfig::new(center.base_url(), "test", Identity::ClientId("turn".into()));
-    client.ca_file = Some(turn.ca_file.clone());
+    client.ca_file = Some(turn.ca_file());
     plan.client = Client::new(client).unwrap();
     plan.relay_only = true;
     let heard = dir.path().join("heard.wav");
@@ -304,4 +397,43 @@ async fn a_call_that_no_relay_takes_says_why() {
     center.shutdown().await;
     assert_ne!(summary.outcome, Outcome::Completed, "{summary}");
     assert!(summary.to_string().contains("refused the user name or password"), "{summary}");
+}
+
+/// The stream to the relay says that it is gone before the silence does.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_whose_relay_goes_away_is_restored_at_once() {
+    let mut turn = Coturn::start();
+    let center = center(|c| {
+        c.ice_servers = vec![server(turn.tcp())];
+        c.agent.ice = AgentIce::Host;
+        c.agent.sound = AgentSound::Tone(880.0);
+    })
+    .await;
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let (mut stop, mut killed, mut interrupted) = (Some(stop), None, None);
+    let plan = CallPlan { relay_only: true, duration: None, ..plan(&center.base_url()) };
+    let ended = async {
+        let _ = stopped.await;
+    };
+    let call = place_call(plan, ended, |event, _| match event {
+        PhoneEvent::Call(CallEvent::MediaFlowing) => {
+            killed.get_or_insert_with(Instant::now);
+            turn.restart();
+        }
+        PhoneEvent::Call(CallEvent::Interrupted { reason }) => {
+            interrupted.get_or_insert((Instant::now(), *reason));
+        }
+        PhoneEvent::Call(CallEvent::Restored { .. }) => {
+            stop.take().map(|stop| stop.send(()));
+        }
+        _ => {}
+    });
+    let summary = tokio::time::timeout(Duration::from_secs(30), call).await.expect("an end");
+    center.shutdown().await;
+    assert_eq!(summary.outcome, Outcome::Completed, "{summary}");
+    let (at, reason) = interrupted.unwrap();
+    assert_eq!(reason, Interruption::ConnectionLost);
+    assert!(at.duration_since(killed.unwrap()) < Duration::from_millis(900), "{summary}");
+    assert_eq!((summary.interruptions.count, summary.interruptions.restorations), (1, 1), "{summary}");
+    assert!(summary.to_string().contains("the connection to the relay"), "{summary}");
 }

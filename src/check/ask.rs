@@ -2,10 +2,12 @@
 //!
 //! A Binding for STUN (RFC 8489), an Allocate for TURN (RFC 8656), which is given back at once.
 
-use super::connect::{Stream, connect, encrypt, resolve};
-use super::finding::{NoConnection, NoTrust, Protocol};
+use super::connect::{Stream, connect, encrypt, proxy_endpoint, proxy_of_server, resolve, tunnel};
+use super::finding::{Endpoint, NoConnection, NoTrust, Protocol};
 use super::url::ServerUrl;
+use crate::api::ProxyUrl;
 use crate::api::types::one_line;
+use futures::future::join_all;
 use rtc::crypto::RTCCryptoProvider;
 use rtc::stun::attributes::{ATTR_NONCE, ATTR_REALM, ATTR_USERNAME, ATTR_XORMAPPED_ADDRESS};
 use rtc::stun::error_code::ErrorCodeAttribute;
@@ -24,7 +26,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::UdpSocket;
+use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::timeout;
 
 /// For one answer.
@@ -70,34 +72,56 @@ enum Link {
     Stream(Box<dyn Stream>),
 }
 
+/// How a server is reached over TCP and TLS, as a peer reaches it.
+#[derive(Clone, Copy)]
+pub(super) struct Way<'a> {
+    /// Whom to trust beside those whom the system trusts.
+    pub ca_file: Option<&'a Path>,
+    /// The proxy that was named; without one, what the system says.
+    pub proxy: Option<&'a ProxyUrl>,
+}
+
 /// Asks `server` for what it is for.
 pub(super) async fn ask(
     server: &ServerUrl,
     credentials: Option<Credentials<'_>>,
-    ca_file: Option<&Path>,
+    way: Way<'_>,
 ) -> Result<Granted, NotGranted> {
-    let mut link = open(server, ca_file).await?;
+    let mut link = open(server, way).await?;
     if !server.is_turn() {
         return link.bind().await;
     }
     link.allocate(credentials).await
 }
 
-async fn open(server: &ServerUrl, ca_file: Option<&Path>) -> Result<Link, NotGranted> {
+async fn open(server: &ServerUrl, Way { ca_file, proxy }: Way<'_>) -> Result<Link, NotGranted> {
     let endpoint = server.endpoint();
-    let addresses = resolve(&endpoint.host, endpoint.port).await.map_err(NotGranted::NoConnection)?;
     if endpoint.protocol == Protocol::Udp {
+        let addresses = resolve(&endpoint.host, endpoint.port).await.map_err(NotGranted::NoConnection)?;
         return udp(&addresses).await.map_err(NotGranted::NoConnection);
     }
-    let (stream, _) = connect(&addresses).await.stream.map_err(NotGranted::NoConnection)?;
+    let stream: Box<dyn Stream> = match proxy_of_server(endpoint, proxy) {
+        Some(proxy) => {
+            let at = proxy_endpoint(&proxy).ok_or(NotGranted::NoConnection(NoConnection::NoRoute))?;
+            let stream = tcp(&at).await?;
+            Box::new(tunnel(stream, &proxy, endpoint, ca_file).await.map_err(NotGranted::NoTrust)?)
+        }
+        None => Box::new(tcp(endpoint).await?),
+    };
     if endpoint.protocol == Protocol::Tcp {
-        return Ok(Link::Stream(Box::new(stream)));
+        return Ok(Link::Stream(stream));
     }
-    let encrypted = encrypt(Box::new(stream), &endpoint.host, ca_file, &[]).await.map_err(NotGranted::NoTrust)?;
+    let encrypted = encrypt(stream, &endpoint.host, ca_file, &[b"stun.turn"]).await.map_err(NotGranted::NoTrust)?;
     match encrypted.seen.distrust {
         Some(distrust) => Err(NotGranted::NoTrust(distrust)),
         None => Ok(Link::Stream(Box::new(encrypted.stream))),
     }
+}
+
+async fn tcp(to: &Endpoint) -> Result<TcpStream, NotGranted> {
+    let addresses = resolve(&to.host, to.port).await.map_err(NotGranted::NoConnection)?;
+    let (stream, _) = connect(&addresses).await.stream.map_err(NotGranted::NoConnection)?;
+    Ok(stream)
 }
 
 /// Connected, so that a refusal (ICMP) is heard. IPv4 where there is one, as media goes.
@@ -164,7 +188,10 @@ impl Link {
     async fn send(&mut self, request: &Message) -> Result<(), NotGranted> {
         let sent = match self {
             Self::Udp(socket) => socket.send(&request.raw).await.map(|_| ()),
-            Self::Stream(stream) => stream.write_all(&request.raw).await,
+            Self::Stream(stream) => match stream.write_all(&request.raw).await {
+                Ok(()) => stream.flush().await,
+                failed => failed,
+            },
         };
         sent.map_err(|e| NotGranted::NoConnection(super::connect::why(&e)))
     }
@@ -306,8 +333,9 @@ fn refusal(answer: &Message) -> NotGranted {
 pub(super) async fn mappings(servers: &[&ServerUrl]) -> Vec<(SocketAddr, SocketAddr)> {
     let Ok(socket) = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).await else { return Vec::new() };
     let mut asked: Vec<(SocketAddr, Message)> = Vec::new();
-    for server in servers {
-        let Ok(addresses) = resolve(&server.endpoint().host, server.endpoint().port).await else { continue };
+    // At once: a name that is never answered would hold up the others.
+    let found = join_all(servers.iter().map(|server| resolve(&server.endpoint().host, server.endpoint().port))).await;
+    for addresses in found.into_iter().flatten() {
         let Some(address) = addresses.into_iter().find(SocketAddr::is_ipv4) else { continue };
         if asked.iter().all(|(known, _)| known.ip() != address.ip())
             && let Ok(request) = message(BINDING_REQUEST, Vec::new())
@@ -335,4 +363,28 @@ pub(super) async fn mappings(servers: &[&ServerUrl]) -> Vec<(SocketAddr, SocketA
         }
     }
     found
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use tokio::net::TcpListener;
+
+    #[tokio::test]
+    async fn a_server_is_asked_through_the_proxy_that_knows_its_name() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let proxy: ProxyUrl = listener.local_addr().unwrap().to_string().parse().unwrap();
+        let forbids = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut asked = vec![0; 1024];
+            let n = stream.read(&mut asked).await.unwrap();
+            stream.write_all(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n").await.unwrap();
+            String::from_utf8(asked[..n].to_vec()).unwrap()
+        });
+        let server = ServerUrl::parse("turns:turn.invalid:443?transport=tcp").unwrap();
+        let answer = ask(&server, Some(("u", "p")), Way { ca_file: None, proxy: Some(&proxy) }).await;
+        assert_eq!(answer, Err(NotGranted::NoTrust(NoTrust::Proxy(403))));
+        assert!(forbids.await.unwrap().starts_with("CONNECT turn.invalid:443 HTTP/1.1\r\n"));
+    }
 }

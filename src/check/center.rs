@@ -37,23 +37,22 @@ pub(super) async fn availability(client: &Client) -> Result<Availability, ApiErr
     client.availability().await
 }
 
-/// Asks for a chat, polls until one poll was held, and ends the chat again. One that this client already had is left alone;
-/// `opened` is told the id of a new one.
+/// Asks for a chat. `None`: this client already had one, which is left alone.
+///
+/// # Errors
+/// What the API answered.
+pub(super) async fn ask_for_chat(client: &Client, request: &ChatRequest) -> Result<Option<String>, ApiError> {
+    let chat = client.request_chat(request).await?;
+    Ok((chat.is_new_chat != Some(false)).then_some(chat.chat_id))
+}
+
+/// Polls a new chat until one poll was held, and ends it again.
 ///
 /// # Errors
 /// What the API answered, or that a poll broke.
-pub(super) async fn chat(
-    client: &Client,
-    request: &ChatRequest,
-    opened: impl FnOnce(&str),
-) -> Result<ChatFound, ApiError> {
-    let chat = client.request_chat(request).await?;
-    if chat.is_new_chat == Some(false) {
-        return Ok(ChatFound { was_open: true, held: None });
-    }
-    opened(&chat.chat_id);
-    let polled = polled(client, &chat.chat_id).await;
-    let ended = client.send_events(&chat.chat_id, &[ClientEvent::End(Default::default())]).await;
+pub(super) async fn try_chat(client: &Client, chat_id: &str) -> Result<ChatFound, ApiError> {
+    let polled = polled(client, chat_id).await;
+    let ended = client.send_events(chat_id, &[ClientEvent::End(Default::default())]).await;
     let held = polled?;
     // One that is over already cannot be ended.
     match ended {

@@ -1,6 +1,6 @@
 //! From a name to an encrypted connection, step by step.
 
-use super::finding::{Endpoint, NoConnection, NoTrust};
+use super::finding::{Endpoint, NoConnection, NoTrust, Protocol};
 use super::trust::{self, Seen};
 use crate::api::{ProxyUrl, is_loopback};
 use hyper_util::client::proxy::matcher::{Intercept, Matcher};
@@ -36,6 +36,19 @@ pub(super) fn proxy_of(url: &Url, configured: Option<&ProxyUrl>) -> Option<Inter
     matcher.intercept(&url.as_str().parse().ok()?)
 }
 
+/// The proxy for a TURN server over TCP or TLS, as a peer finds it.
+pub(super) fn proxy_of_server(server: &Endpoint, configured: Option<&ProxyUrl>) -> Option<Intercept> {
+    proxy_of(&Url::parse(&format!("https://{server}")).ok()?, configured)
+}
+
+/// Where a proxy is.
+pub(super) fn proxy_endpoint(proxy: &Intercept) -> Option<Endpoint> {
+    let uri = proxy.uri();
+    let port = uri.port_u16().unwrap_or(if uri.scheme_str() == Some("https") { 443 } else { 80 });
+    let host = uri.host()?.trim_matches(['[', ']']).to_owned();
+    Some(Endpoint { host, port, protocol: Protocol::Tcp })
+}
+
 /// The addresses of a name.
 pub(super) async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, NoConnection> {
     // Written out, it needs no look-up: also without any network.
@@ -62,34 +75,43 @@ pub(super) struct Connected {
     pub broken_v6: bool,
 }
 
-/// Tries the first address of each family, both at once.
+/// How long IPv6 has to show that it works, where IPv4 does.
+const OTHER_FAMILY: Duration = Duration::from_secs(1);
+
+/// Tries every address, all at once.
 pub(super) async fn connect(addresses: &[SocketAddr]) -> Connected {
     let of = |v6: bool| {
-        let address = addresses.iter().find(|a| a.is_ipv6() == v6).copied();
+        let tries: Vec<_> = addresses.iter().filter(|a| a.is_ipv6() == v6).map(|a| Box::pin(connect_one(*a))).collect();
         async move {
-            let address = address?;
-            let tried = match timeout(LIMIT, TcpStream::connect(address)).await {
-                Ok(Ok(stream)) => Ok((stream, address)),
-                Ok(Err(error)) => Err(why(&error)),
-                Err(_) => Err(NoConnection::TimedOut),
-            };
-            Some(tried)
+            match tries.is_empty() {
+                true => None,
+                false => Some(futures::future::select_ok(tries).await.map(|(connected, _)| connected)),
+            }
         }
     };
-    let (v4, v6) = (of(false), of(true));
-    let mut v6 = std::pin::pin!(v6);
-    // IPv4 first; IPv6 then has a little time left to show that it works.
-    let (v4, v6) = tokio::select! {
-        v4 = v4 => (v4, timeout(Duration::from_secs(1), v6).await.unwrap_or(Some(Err(NoConnection::TimedOut)))),
-        v6 = &mut v6, if addresses.iter().all(SocketAddr::is_ipv6) => (None, v6),
+    let mut v6 = std::pin::pin!(of(true));
+    // IPv6 is tried while IPv4 is; where that works, it has a little time left to show that it works too.
+    let (v4, early) = tokio::join!(of(false), async { timeout(OTHER_FAMILY, &mut v6).await.ok() });
+    let v6 = match (early, &v4) {
+        (Some(v6), _) => v6,
+        (None, Some(Ok(_))) => Some(Err(NoConnection::TimedOut)),
+        (None, _) => v6.await,
     };
     let broken_v6 = matches!(v4, Some(Ok(_))) && matches!(v6, Some(Err(_)));
     let stream = match (v4, v6) {
-        (Some(Ok(stream)), _) | (_, Some(Ok(stream))) => Ok(stream),
+        (Some(Ok(connected)), _) | (_, Some(Ok(connected))) => Ok(connected),
         (Some(Err(error)), _) | (None, Some(Err(error))) => Err(error),
         (None, None) => Err(NoConnection::NoRoute),
     };
     Connected { stream, broken_v6 }
+}
+
+async fn connect_one(address: SocketAddr) -> Result<(TcpStream, SocketAddr), NoConnection> {
+    match timeout(LIMIT, TcpStream::connect(address)).await {
+        Ok(Ok(stream)) => Ok((stream, address)),
+        Ok(Err(error)) => Err(why(&error)),
+        Err(_) => Err(NoConnection::TimedOut),
+    }
 }
 
 /// What an error of the system means.
@@ -183,4 +205,39 @@ pub(super) async fn encrypt(
     };
     let seen = seen.take();
     Ok(Encrypted { stream, seen, version })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use tokio::net::TcpListener;
+
+    #[tokio::test]
+    async fn a_second_address_serves_where_the_first_does_not() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let good = listener.local_addr().unwrap();
+        let dead = SocketAddr::from(([127, 0, 0, 2], good.port()));
+        let connected = connect(&[dead, good]).await;
+        assert_eq!(connected.stream.unwrap().1, good);
+    }
+
+    #[tokio::test]
+    async fn where_nobody_listens_that_is_said() {
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        assert_eq!(connect(&[free]).await.stream.unwrap_err(), NoConnection::Refused);
+        assert_eq!(connect(&[]).await.stream.unwrap_err(), NoConnection::NoRoute);
+    }
+
+    #[test]
+    fn a_server_has_the_proxy_that_a_peer_takes() {
+        let server = |host: &str| Endpoint { host: host.into(), port: 5349, protocol: Protocol::Tls };
+        let named = "http://u:hush@[2001:db8::1]:3128".parse().unwrap();
+        for host in ["turn.example", "2001:db8::7"] {
+            let proxy = proxy_of_server(&server(host), Some(&named)).unwrap();
+            assert_eq!(proxy_endpoint(&proxy).unwrap().to_string(), "[2001:db8::1]:3128");
+        }
+        // The system's is not for this machine.
+        assert!(proxy_of_server(&server("127.0.0.1"), None).is_none());
+    }
 }

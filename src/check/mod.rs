@@ -21,6 +21,7 @@ mod path;
 mod quality;
 mod report;
 mod runner;
+mod step;
 mod trust;
 mod url;
 mod words;
@@ -28,7 +29,7 @@ mod words;
 pub use ask::{Granted, NotGranted};
 pub use finding::{
     CallFound, Certificate, ChatFound, DeviceFound, Endpoint, Finding, LocalFound, Nat, NatFound, NoAnswer, NoCall,
-    NoConnection, NoTrust, Probed, Protocol, ServerFound, StepName, Verdict, Why,
+    NoConnection, NoTrust, Probed, Protocol, ServerFound, Why,
 };
 pub use gather::{Found, Gathered};
 pub use nat::classify;
@@ -36,5 +37,6 @@ pub use path::{MediaPath, Udp, media_path};
 pub use quality::{Figures, Grade};
 pub use report::{Conclusion, Report, Step, conclude};
 pub use runner::{CheckConfig, Devices, check};
+pub use step::{StepName, Verdict};
 pub use url::ServerUrl;
 pub use words::{Advice, Allow, Audience, Judgement, judge};

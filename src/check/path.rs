@@ -66,5 +66,10 @@ pub fn media_path(servers: &[&ServerFound], relay_only: bool) -> MediaPath {
 /// Whether a server said anything, if only no.
 fn heard(server: &ServerFound) -> bool {
     use super::ask::NotGranted::{Credentials, NoCredentials, NoTrust, Stun};
-    matches!(&server.asked, Ok(_) | Err(NoCredentials | Credentials(_) | Stun(..) | NoTrust(_)))
+    use super::finding::NoTrust::Proxy;
+    match &server.asked {
+        // It was not asked at all.
+        Err(NoTrust(Proxy(_))) => false,
+        asked => matches!(asked, Ok(_) | Err(NoCredentials | Credentials(_) | Stun(..) | NoTrust(_))),
+    }
 }

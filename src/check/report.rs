@@ -1,6 +1,7 @@
 //! What all steps together say.
 
-use super::finding::{Probed, StepName, Verdict};
+use super::finding::Probed;
+use super::step::{StepName, Verdict};
 use super::words::{Advice, judge, ms};
 use serde::Serialize;
 use serde_json::{Map, Value};

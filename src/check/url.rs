@@ -1,7 +1,7 @@
 //! The address of a STUN or TURN server.
 
 use super::finding::{Endpoint, Protocol};
-use crate::api::types::one_line;
+use crate::peer::shown_ice_url;
 use rtc::ice::url::{ProtoType, SchemeType, Url};
 use std::fmt;
 
@@ -20,7 +20,7 @@ impl ServerUrl {
     /// In words.
     pub fn parse(text: &str) -> Result<Self, String> {
         let text = text.trim();
-        let url = Url::parse_url(text).map_err(|e| format!("{}: {e}", one_line(text)))?;
+        let url = Url::parse_url(text).map_err(|e| format!("{}: {e}", shown_ice_url(text)))?;
         let turn = matches!(url.scheme, SchemeType::Turn | SchemeType::Turns);
         let protocol = match (url.scheme, url.proto) {
             // TURN over DTLS is of RFC 7350, which nobody speaks; what is over TCP by the scheme stays so.
@@ -29,7 +29,7 @@ impl ServerUrl {
             _ => Protocol::Udp,
         };
         let host = url.host.trim_matches(['[', ']']).to_owned();
-        Ok(Self { text: one_line(text), turn, endpoint: Endpoint { host, port: url.port, protocol } })
+        Ok(Self { text: shown_ice_url(text), turn, endpoint: Endpoint { host, port: url.port, protocol } })
     }
 
     /// It can relay.

@@ -277,6 +277,10 @@ impl AudioPeer {
             tracing::debug!("a TCP candidate (RFC 6544) is passed over");
             return Ok(());
         }
+        if self.relays.is_taken(&candidate.candidate) {
+            tracing::debug!("a candidate with an address that nobody has is passed over");
+            return Ok(());
+        }
         let known = match &*lock(&self.offer) {
             Some(offer) => offer.inward(candidate),
             None => Some(candidate.clone()),

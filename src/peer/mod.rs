@@ -28,6 +28,7 @@ pub use connect::{AudioPeer, PeerConfig, RtpWriter};
 pub use error::PeerError;
 pub use event::{PeerEvent, PeerState, ReceivedRtp};
 pub use network::{LocalNetwork, PortRange};
+pub(crate) use relay::shown_ice_url;
 pub use relay::{RelayEvent, RelayProtocol, RelaySettings, Renew, unusable_ice_servers};
 pub use rtcp::RemoteReport;
 pub use sdp::{has_active_video, validate_offer};

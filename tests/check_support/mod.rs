@@ -1,6 +1,7 @@
 //! Checks of what the tests set up, and a real TURN server.
 #![allow(clippy::unwrap_used, dead_code, missing_docs)]
 
+#[path = "../coturn_support/mod.rs"]
 pub mod coturn;
 #[cfg(target_os = "linux")]
 pub mod netns;

@@ -1,147 +1,20 @@
 //! A real TURN server on this machine, peers that use it, and what stands between them.
 #![allow(clippy::unwrap_used, dead_code, missing_docs)]
 
+#[path = "../coturn_support/mod.rs"]
+pub mod coturn;
 pub mod proxy;
 
 use chatphone::api::types::IceServer;
 use chatphone::peer::{AudioPeer, LocalNetwork, PeerConfig, PeerEvent, PeerState, RelayEvent, RelaySettings};
 use chatphone_media::audio::codec::CodecKind;
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
-use std::net::{TcpListener, TcpStream, UdpSocket};
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+pub use coturn::{Coturn, PASSWORD, SECRET, USER};
+use std::net::{TcpListener, UdpSocket};
 use std::time::Duration;
-use tempfile::TempDir;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::timeout;
 
-pub const USER: &str = "kiosk";
-pub const PASSWORD: &str = "opensesame";
-/// Of servers with credentials that expire.
-pub const SECRET: &str = "a-secret-of-the-server";
-
 pub type Events = UnboundedReceiver<PeerEvent>;
-
-/// A port that is free for UDP and TCP.
-fn free_port() -> u16 {
-    loop {
-        let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = tcp.local_addr().unwrap().port();
-        if UdpSocket::bind(("127.0.0.1", port)).is_ok() {
-            return port;
-        }
-    }
-}
-
-/// What the server is like.
-#[derive(Default)]
-pub struct Options {
-    /// Credentials expire (TURN REST).
-    pub secret: bool,
-    /// The name in the certificate; `localhost` without one.
-    pub name: Option<&'static str>,
-    /// Further lines of its configuration.
-    pub more: &'static str,
-}
-
-/// A running coturn. It ends when it is dropped.
-pub struct Coturn {
-    process: Child,
-    pub port: u16,
-    pub tls_port: u16,
-    /// The authority that its certificate is of.
-    pub ca_file: PathBuf,
-    folder: TempDir,
-}
-
-impl Coturn {
-    pub fn start() -> Self {
-        Self::with(Options::default())
-    }
-
-    pub fn with(options: Options) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let at = |name: &str| folder.path().join(name);
-        let mut params = CertificateParams::new(Vec::new()).unwrap();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let ca = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
-        let key = KeyPair::generate().unwrap();
-        let name = options.name.unwrap_or("localhost").to_owned();
-        let certificate = CertificateParams::new(vec![name]).unwrap().signed_by(&key, &ca).unwrap();
-        std::fs::write(at("ca.pem"), ca.pem()).unwrap();
-        std::fs::write(at("cert.pem"), certificate.pem()).unwrap();
-        std::fs::write(at("key.pem"), key.serialize_pem()).unwrap();
-        let (port, tls_port) = (free_port(), free_port());
-        let auth = match options.secret {
-            true => format!("use-auth-secret\nstatic-auth-secret={SECRET}"),
-            false => format!("lt-cred-mech\nuser={USER}:{PASSWORD}"),
-        };
-        let path = |name: &str| at(name).display().to_string();
-        let config = format!(
-            "listening-ip=127.0.0.1\nrelay-ip=127.0.0.1\nlistening-port={port}\ntls-listening-port={tls_port}\n\
-             cert={}\npkey={}\nuserdb={}\npidfile={}\nno-cli\ncli-password=x\nallow-loopback-peers\nrealm=test\n\
-             fingerprint\nno-rfc5780\nlog-file=stdout\n{auth}\n{}\n",
-            path("cert.pem"),
-            path("key.pem"),
-            path("users.db"),
-            path("turn.pid"),
-            options.more,
-        );
-        std::fs::write(at("turn.conf"), config).unwrap();
-        let log = std::fs::File::create(at("log")).unwrap();
-        let process = Command::new("turnserver")
-            .args(["-c", &path("turn.conf")])
-            .stdout(log)
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("turnserver (Debian package coturn) is needed: scripts/install-deps test");
-        let server = Self { process, port, tls_port, ca_file: at("ca.pem"), folder };
-        for port in [server.port, server.tls_port] {
-            while TcpStream::connect(("127.0.0.1", port)).is_err() {
-                std::thread::sleep(Duration::from_millis(10));
-            }
-        }
-        server
-    }
-
-    pub fn udp(&self) -> String {
-        format!("turn:127.0.0.1:{}?transport=udp", self.port)
-    }
-
-    pub fn tcp(&self) -> String {
-        format!("turn:127.0.0.1:{}?transport=tcp", self.port)
-    }
-
-    pub fn tls(&self) -> String {
-        format!("turns:localhost:{}?transport=tcp", self.tls_port)
-    }
-
-    /// Trusts its authority.
-    pub fn trusted(&self) -> RelaySettings {
-        RelaySettings { ca_file: Some(self.ca_file.clone()), ..RelaySettings::default() }
-    }
-
-    pub fn log(&self) -> String {
-        std::fs::read_to_string(self.folder.path().join("log")).unwrap()
-    }
-
-    /// Sends it a signal: `STOP` makes it stall, `CONT` go on.
-    pub fn signal(&self, name: &str) {
-        let sent = Command::new("kill").args([format!("-{name}"), self.process.id().to_string()]).status();
-        assert!(sent.unwrap().success());
-    }
-
-    pub fn kill(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-impl Drop for Coturn {
-    fn drop(&mut self) {
-        self.kill();
-    }
-}
 
 /// Credentials of a user of [`Options::secret`] servers that are good until `expiry` (s of Unix time).
 pub fn credentials_until(expiry: u64) -> (String, String) {

@@ -14,6 +14,15 @@ pub struct HttpProxy {
 
 impl HttpProxy {
     pub async fn start(authorization: Option<&'static str>) -> Self {
+        Self::with(authorization, false).await
+    }
+
+    /// One that lets nobody through.
+    pub async fn forbidding() -> Self {
+        Self::with(None, true).await
+    }
+
+    async fn with(authorization: Option<&'static str>, forbids: bool) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let connected = Arc::new(AtomicUsize::new(0));
@@ -22,7 +31,7 @@ impl HttpProxy {
             while let Ok((stream, _)) = listener.accept().await {
                 let count = Arc::clone(&count);
                 tokio::spawn(async move {
-                    let _ = serve(stream, authorization, &count).await;
+                    let _ = serve(stream, authorization, forbids, &count).await;
                 });
             }
         });
@@ -34,7 +43,12 @@ impl HttpProxy {
     }
 }
 
-async fn serve(stream: TcpStream, authorization: Option<&str>, count: &AtomicUsize) -> std::io::Result<()> {
+async fn serve(
+    stream: TcpStream,
+    authorization: Option<&str>,
+    forbids: bool,
+    count: &AtomicUsize,
+) -> std::io::Result<()> {
     let mut stream = BufReader::new(stream);
     let mut lines = Vec::new();
     loop {
@@ -53,6 +67,9 @@ async fn serve(stream: TcpStream, authorization: Option<&str>, count: &AtomicUsi
         return stream
             .write_all(b"HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic realm=\"x\"\r\n\r\n")
             .await;
+    }
+    if forbids {
+        return stream.write_all(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n").await;
     }
     let mut onward = TcpStream::connect(&target).await?;
     count.fetch_add(1, Ordering::SeqCst);

@@ -3,7 +3,7 @@
 use super::making::Events;
 use crate::call::machine::MediaSigns;
 use crate::peer::{AudioPeer, NegotiatedCodecs, PeerEvent, PeerStats, ReceivedRtp};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 /// Silent for no longer than this, a far end is one that is heard: Opus sends a packet every 400 ms in silence that it
@@ -57,6 +57,12 @@ impl Line {
 
     pub(super) fn is_silent_peer(&self) -> bool {
         self.sound.is_none()
+    }
+
+    /// Whether the sound goes over this address of a relay.
+    pub(super) async fn goes_over(&self, relayed: SocketAddr) -> bool {
+        let local = self.peer.stats().await.local_candidate.filter(|c| c.url.is_some());
+        self.connected && local.is_some_and(|c| c.port == relayed.port() && c.address == Some(relayed.ip().to_string()))
     }
 
     /// Takes what the statistics say.

@@ -7,7 +7,7 @@ use super::{Closed, Order, Reports, Said, Setup};
 use crate::call::machine::{Input, MediaSigns};
 use crate::call::stats::CallStats;
 use crate::peer::media::MediaParts;
-use crate::peer::{PeerEvent, PeerState, ReceivedRtp};
+use crate::peer::{PeerEvent, PeerState, ReceivedRtp, RelayEvent};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::watch;
@@ -217,13 +217,24 @@ impl Task {
             }
             PeerEvent::Rtp(packet) => self.take_packet(packet),
             PeerEvent::RemoteReport(report) => self.voice.report(report),
-            PeerEvent::Relay(event) => {
-                let what = event.to_string();
-                self.problems.push(what.clone());
-                self.relay_trouble.get_or_insert(what);
-            }
+            PeerEvent::Relay(event) => self.relay_event(&event).await,
             PeerEvent::GatheringComplete | PeerEvent::State(PeerState::Closed) => {}
         }
+    }
+
+    async fn relay_event(&mut self, event: &RelayEvent) {
+        let what = event.to_string();
+        if !self.problems.contains(&what) {
+            self.problems.push(what.clone());
+        }
+        // What is relayed by nobody any more does not come back.
+        if let (RelayEvent::Lost { relayed, .. }, Some(line)) = (event, &mut self.line)
+            && line.goes_over(*relayed).await
+        {
+            (line.connected, line.failed) = (false, Some(what.clone()));
+            self.reports.say(Input::PeerFailed { reason: what.clone() });
+        }
+        self.relay_trouble.get_or_insert(what);
     }
 
     fn why_failed(&self) -> String {

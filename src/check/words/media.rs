@@ -112,6 +112,12 @@ pub(super) fn server(found: &ServerFound) -> Judgement {
                 .network(format!("TLS to {} must not be inspected: it carries calls.", url.endpoint()))
                 .here("or trust that certificate: --ca-file FILE.")
         }
+        Err(NotGranted::NoTrust(reason @ NoTrust::Proxy(407))) => Judgement::failed(trust(reason))
+            .network(format!("let this machine through the proxy to {}.", url.endpoint()))
+            .here("or name them in the proxy's address (HTTPS_PROXY=http://user:password@proxy:port)."),
+        Err(NotGranted::NoTrust(reason @ NoTrust::Proxy(_))) => {
+            Judgement::failed(trust(reason)).network(format!("let the proxy pass CONNECT to {}.", url.endpoint()))
+        }
         Err(NotGranted::NoTrust(reason)) => {
             Judgement::failed(trust(reason)).center(format!("{url}: {}.", trust(reason)))
         }
@@ -138,6 +144,7 @@ pub(in crate::check) fn trust(reason: &NoTrust) -> String {
         NoTrust::WrongName => "its certificate is for another name".into(),
         NoTrust::NoTls => "it does not speak TLS".into(),
         NoTrust::TimedOut => "it takes the connection and then says nothing".into(),
+        NoTrust::Proxy(407) => "the proxy on the way to it wants a user name and password".into(),
         NoTrust::Proxy(status) => format!("the proxy refuses the way to it (HTTP {status})"),
         NoTrust::Other(reason) => reason.clone(),
     }

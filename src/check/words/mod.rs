@@ -7,7 +7,8 @@ mod tests;
 
 pub(super) use media::trust as no_trust;
 
-use super::finding::{Endpoint, Finding, Probed, Protocol, StepName, Verdict, Why};
+use super::finding::{Endpoint, Finding, Probed, Protocol, Why};
+use super::step::{StepName, Verdict};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use std::fmt;

@@ -7,6 +7,7 @@ use crate::check::ask::{Granted, NotGranted};
 use crate::check::finding::*;
 use crate::check::gather::{Found, Gathered};
 use crate::check::path::media_path;
+use crate::check::step::{StepName, Verdict};
 use crate::check::url::ServerUrl;
 use std::time::Duration;
 
@@ -232,6 +233,8 @@ fn each_fault_of_a_server_is_told_to_who_can_mend_it() {
         (NotGranted::NoTrust(NoTrust::Expired), "has ended", vec![ContactCenter]),
         (NotGranted::NoTrust(NoTrust::WrongName), "another name", vec![ContactCenter]),
         (NotGranted::NoTrust(NoTrust::NoTls), "does not speak TLS", vec![ContactCenter]),
+        (NotGranted::NoTrust(NoTrust::Proxy(403)), "the proxy refuses the way", vec![NetworkDepartment]),
+        (NotGranted::NoTrust(NoTrust::Proxy(407)), "wants a user name and password", vec![NetworkDepartment, Here]),
         (NotGranted::NoCredentials, "none were given", vec![ContactCenter]),
         (NotGranted::Credentials(401), "does not take the user name and password", vec![ContactCenter]),
         (NotGranted::Stun(486, "Allocation Quota Reached".into()), "486 Allocation Quota", vec![ContactCenter]),

@@ -1,9 +1,11 @@
 use std::fmt;
+use std::net::SocketAddr;
 
 /// What a TURN server did. `server` is its address as it was configured.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RelayEvent {
-    /// It answered a request with an error (RFC 8656, 19). Told once for a server and code.
+    /// It does not relay, or no longer: it answered Allocate or Refresh with an error (RFC 8656, 19). Told once for a
+    /// server and code.
     Refused {
         /// The server.
         server: String,
@@ -12,7 +14,7 @@ pub enum RelayEvent {
         /// What the server says.
         reason: String,
     },
-    /// It cannot be reached, or the TLS connection to it cannot be trusted.
+    /// It cannot be reached, the TLS connection to it cannot be trusted, or it ends before anything is relayed.
     Unreachable {
         /// The server.
         server: String,
@@ -23,6 +25,8 @@ pub enum RelayEvent {
     Lost {
         /// The server.
         server: String,
+        /// The address that it relayed for.
+        relayed: SocketAddr,
         /// Why.
         why: String,
     },
@@ -42,7 +46,7 @@ impl fmt::Display for RelayEvent {
             }
             Self::Refused { server, code, reason } => write!(f, "the relay {server} refused: {code} {reason}"),
             Self::Unreachable { server, why } => write!(f, "the relay {server} cannot be used: {why}"),
-            Self::Lost { server, why } => write!(f, "the connection to the relay {server} broke: {why}"),
+            Self::Lost { server, why, .. } => write!(f, "the connection to the relay {server} broke: {why}"),
         }
     }
 }

@@ -6,6 +6,8 @@ use std::task::{Context, Waker};
 
 /// Datagrams that wait at most: a driver that is held up for longer has lost more than these.
 const MAX_DATAGRAMS: usize = 2048;
+/// Bytes too, whatever the length that a server gives its messages.
+const MAX_BYTES: usize = 4 * 1024 * 1024;
 
 /// What came from servers for one socket and was not received yet.
 #[derive(Debug)]
@@ -18,6 +20,7 @@ pub(super) struct Inbox {
 #[derive(Debug, Default)]
 struct State {
     waiting: VecDeque<(SocketAddr, Bytes)>,
+    bytes: usize,
     waker: Option<Waker>,
     dropped: u64,
 }
@@ -34,11 +37,13 @@ impl Inbox {
     pub fn push(&self, from: SocketAddr, datagram: Bytes) {
         let waker = {
             let mut state = self.state();
-            if state.waiting.len() == MAX_DATAGRAMS {
-                state.waiting.pop_front();
+            state.bytes += datagram.len();
+            state.waiting.push_back((from, datagram));
+            while state.waiting.len() > MAX_DATAGRAMS || state.bytes > MAX_BYTES {
+                let Some((_, oldest)) = state.waiting.pop_front() else { break };
+                state.bytes -= oldest.len();
                 state.dropped += 1;
             }
-            state.waiting.push_back((from, datagram));
             state.waker.take()
         };
         if let Some(waker) = waker {
@@ -50,13 +55,33 @@ impl Inbox {
     pub fn pop(&self, cx: &Context<'_>) -> Option<(SocketAddr, Bytes)> {
         let mut state = self.state();
         let next = state.waiting.pop_front();
-        if next.is_none() {
-            state.waker = Some(cx.waker().clone());
+        match &next {
+            Some((_, datagram)) => state.bytes -= datagram.len(),
+            None => state.waker = Some(cx.waker().clone()),
         }
         next
     }
 
     pub fn take_dropped(&self) -> u64 {
         std::mem::take(&mut self.state().dropped)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_says_too_much_takes_no_more_memory() {
+        let inbox = Inbox::new(true);
+        let from = ([127, 0, 0, 1], 1).into();
+        for _ in 0..100 {
+            inbox.push(from, vec![0; 65_000].into());
+        }
+        assert!(inbox.state().bytes <= MAX_BYTES);
+        let dropped = inbox.take_dropped();
+        let cx = Context::from_waker(Waker::noop());
+        let taken = std::iter::from_fn(|| inbox.pop(&cx)).count() as u64;
+        assert_eq!((taken + dropped, inbox.state().bytes), (100, 0));
     }
 }

@@ -8,8 +8,10 @@
 //! - [`server`]: an address of a server; [`settings`]: how it is reached; [`event`]: what is told of it.
 //! - [`tunnel`]: the stream to a server over TCP or TLS; [`queue`] and [`inbox`] on its sides, [`frame`] on it.
 //! - [`dial`]: its making, by [`proxy`] and [`tls`].
+//! - [`address`]: the addresses of our own; [`way`]: the look-up of names; [`trouble`]: what is told of those of no use.
 //! - [`watch`]: who refused what; [`stun`]: the messages.
 
+mod address;
 mod dial;
 mod event;
 mod frame;
@@ -22,11 +24,14 @@ mod settings;
 mod socket;
 mod stun;
 mod tls;
+mod trouble;
 mod tunnel;
 mod watch;
+mod way;
 
 pub use event::RelayEvent;
 pub(super) use relays::Relays;
+pub(crate) use server::shown as shown_ice_url;
 pub use server::{RelayProtocol, unusable_ice_servers};
 pub use settings::{RelaySettings, Renew};
 pub(super) use stun::relayed_payload;

@@ -73,6 +73,14 @@ impl Queue {
         self.waiting.is_empty()
     }
 
+    /// Forgets the media.
+    pub fn drop_media(&mut self) {
+        let before = self.waiting.len();
+        self.waiting.retain(|w| !w.is_media());
+        self.dropped += (before - self.waiting.len()) as u64;
+        self.bytes = self.waiting.iter().map(|w| w.datagram.len()).sum();
+    }
+
     /// Forgets all: what waited for a stream that is gone.
     pub fn clear(&mut self) {
         self.dropped += self.waiting.iter().filter(|w| w.is_media()).count() as u64;
@@ -142,6 +150,18 @@ mod tests {
         queue.push(media(2, 100), now + Duration::from_millis(400));
         assert_eq!(queue.pop(now + Duration::from_millis(600)).unwrap(), media(2, 100));
         assert_eq!(queue.take_dropped(), 1);
+    }
+
+    #[test]
+    fn without_its_media_the_requests_are_left() {
+        let (mut queue, now) = (Queue::default(), Instant::now());
+        queue.push(media(1, 100), now);
+        queue.push(request(1), now);
+        queue.push(media(2, 100), now);
+        queue.drop_media();
+        assert_eq!((queue.take_dropped(), queue.bytes), (2, 20));
+        assert_eq!(queue.pop(now).unwrap(), request(1));
+        assert!(queue.is_empty());
     }
 
     proptest! {

@@ -77,7 +77,7 @@ impl Server {
             _ => RelayProtocol::Udp,
         };
         Ok(Self {
-            url: one_line(text),
+            url: shown(text),
             host: url.host,
             port: url.port,
             protocol,
@@ -103,6 +103,15 @@ pub(super) fn authority(host: &str, port: u16) -> String {
     }
 }
 
+/// An address as it is shown: without what some put before an `@`, which these addresses do not have (RFC 7065, 3.1).
+pub(crate) fn shown(url: &str) -> String {
+    let url = one_line(url);
+    match (url.split_once(':'), url.rsplit_once('@')) {
+        (Some((scheme, _)), Some((_, host))) => format!("{scheme}:…@{host}"),
+        _ => url,
+    }
+}
+
 /// Every address of the servers: what can be used, and of the others why not.
 pub(super) fn sort_out(servers: &[IceServer]) -> (Vec<Server>, Vec<String>) {
     let (mut good, mut bad) = (Vec::new(), Vec::new());
@@ -111,7 +120,7 @@ pub(super) fn sort_out(servers: &[IceServer]) -> (Vec<Server>, Vec<String>) {
         for url in &server.urls {
             match Server::parse(url.trim(), username.unwrap_or_default(), password.unwrap_or_default()) {
                 Ok(server) => good.push(server),
-                Err(why) => bad.push(format!("{}: {why}", one_line(url))),
+                Err(why) => bad.push(format!("{}: {why}", shown(url))),
             }
         }
     }
@@ -160,6 +169,13 @@ mod tests {
         for url in ["http://x", "turn:", "turn:x?transport=sctp", ""] {
             assert!(read(url).is_err(), "{url}");
         }
+    }
+
+    #[test]
+    fn a_password_in_the_address_is_not_shown() {
+        let urls = vec!["turn:user:hush@t.example:3478".into(), "http://user:hush@t.example".into()];
+        let (good, bad) = sort_out(&[IceServer { urls, ..IceServer::default() }]);
+        assert!(!format!("{good:?}{bad:?}").contains("hush"), "{good:?} {bad:?}");
     }
 
     #[test]

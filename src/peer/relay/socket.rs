@@ -54,6 +54,7 @@ impl RelaySocket {
                 std::task::ready!(self.inner.poll_send(cx, &transmit))?;
             }
             (_, Hop::Nowhere) => {}
+            (_, Hop::NoAddress) => self.relays.has_no_address(index, self.is_v4),
         }
         Poll::Ready(Ok(datagram.len()))
     }

@@ -14,12 +14,14 @@ const MESSAGE_INTEGRITY: u16 = 0x0008;
 const ERROR_CODE: u16 = 0x0009;
 const REALM: u16 = 0x0014;
 const NONCE: u16 = 0x0015;
+const LIFETIME: u16 = 0x000d;
 const DATA: u16 = 0x0013;
 const XOR_RELAYED_ADDRESS: u16 = 0x0016;
 const FINGERPRINT_TYPE: u16 = 0x8028;
 
 /// Methods (RFC 8489, 18.2; RFC 8656, 18.1).
 pub(super) const ALLOCATE: u16 = 0x003;
+pub(super) const REFRESH: u16 = 0x004;
 
 /// A message that was found to be STUN: header and attributes fit its length.
 #[derive(Debug, Clone, Copy)]
@@ -98,6 +100,11 @@ impl<'a> Message<'a> {
         Some((u16::from(class & 7) * 100 + u16::from(number), String::from_utf8_lossy(text).into_owned()))
     }
 
+    /// For how long an allocation is asked for, in seconds.
+    pub fn lifetime(&self) -> Option<u32> {
+        Some(u32::from_be_bytes(self.attribute(LIFETIME)?.try_into().ok()?))
+    }
+
     /// The address that the server relays for, from the answer to Allocate.
     pub fn relayed_address(&self) -> Option<SocketAddr> {
         let &[_, family, p1, p2, ref address @ ..] = self.attribute(XOR_RELAYED_ADDRESS)? else { return None };
@@ -159,8 +166,13 @@ pub(super) mod tests {
     use rtc::stun::attributes::{ATTR_NONCE, ATTR_REALM, ATTR_USERNAME};
     use rtc::stun::error_code::ErrorCode;
     use rtc::stun::error_code::ErrorCodeAttribute;
-    use rtc::stun::message::{CLASS_ERROR_RESPONSE, CLASS_REQUEST, METHOD_ALLOCATE, MessageType};
+    use rtc::stun::message::{
+        CLASS_ERROR_RESPONSE, CLASS_REQUEST, CLASS_SUCCESS_RESPONSE, METHOD_ALLOCATE, MessageType, Method,
+    };
     use rtc::stun::textattrs::TextAttribute;
+    use rtc::turn::proto::lifetime::Lifetime;
+    use rtc::turn::proto::relayaddr::RelayedAddress;
+    use std::time::Duration;
 
     pub(in super::super) fn signed_allocate(id: u8, user: &str, password: &str) -> Vec<u8> {
         let crypto = rtc::crypto::default_provider().unwrap();
@@ -180,6 +192,35 @@ pub(super) mod tests {
                 Box::new(TextAttribute::new(ATTR_NONCE, "nonce".into())),
                 Box::new(integrity.unwrap()),
                 Box::new(FINGERPRINT),
+            ])
+            .unwrap();
+        message.raw
+    }
+
+    /// A request of this method, for so many seconds.
+    pub(in super::super) fn signed(method: Method, id: u8, lifetime: Option<u32>) -> Vec<u8> {
+        let crypto = rtc::crypto::default_provider().unwrap();
+        let (user, realm, password) = ("u".into(), "realm".into(), "p".into());
+        let integrity = MessageIntegrity::new_long_term_integrity_with_provider(user, realm, password, crypto.crypto());
+        let mut parts: Vec<Box<dyn Setter>> =
+            vec![Box::new(TransactionId([id; 12])), Box::new(MessageType::new(method, CLASS_REQUEST))];
+        if let Some(seconds) = lifetime {
+            parts.push(Box::new(Lifetime(Duration::from_secs(seconds.into()))));
+        }
+        parts.push(Box::new(integrity.unwrap()));
+        let mut message = Built::new();
+        message.build(&parts).unwrap();
+        message.raw
+    }
+
+    /// An answer to Allocate.
+    pub(in super::super) fn granted(id: u8) -> Vec<u8> {
+        let mut message = Built::new();
+        message
+            .build(&[
+                Box::new(TransactionId([id; 12])),
+                Box::new(MessageType::new(METHOD_ALLOCATE, CLASS_SUCCESS_RESPONSE)),
+                Box::new(RelayedAddress { ip: [203, 0, 113, 1].into(), port: 4000 }),
             ])
             .unwrap();
         message.raw

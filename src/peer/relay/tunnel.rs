@@ -1,7 +1,6 @@
 //! The stream between one socket of a peer and one server: opened by the first datagram, opened again after it broke.
 
 use super::dial::{Stream, dial};
-use super::event::RelayEvent;
 use super::frame::{Decoder, encode};
 use super::inbox::Inbox;
 use super::queue::Queue;
@@ -37,7 +36,7 @@ struct Out {
 
 impl Out {
     fn queue(&self) -> MutexGuard<'_, Queue> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.queue)
     }
 
     fn send(&self, datagram: Bytes) {
@@ -62,8 +61,7 @@ impl Tunnel {
             None => tokio::spawn(run(relays, index, inbox, to)),
             Some(address) => tokio::spawn(async move {
                 if let Err(error) = datagrams(&relays, index, &inbox, &to, (local, 0).into(), address).await {
-                    let (server, why) = (relays.server(index).url.clone(), error.to_string());
-                    relays.tell(index, RelayEvent::Lost { server, why });
+                    relays.ended(index, None, error.to_string());
                 }
             }),
         };
@@ -86,7 +84,13 @@ impl Drop for Tunnel {
 async fn run(relays: Arc<Relays>, index: usize, inbox: Arc<Inbox>, out: Arc<Out>) {
     let mut wait = RETRY_AFTER;
     loop {
-        if out.queue().is_empty() {
+        // Without a connection nothing is relayed: a new one is worth it for a request alone.
+        let nothing_is_asked = {
+            let mut queue = out.queue();
+            queue.drop_media();
+            queue.is_empty()
+        };
+        if nothing_is_asked {
             out.filled.notified().await;
             continue;
         }
@@ -94,14 +98,16 @@ async fn run(relays: Arc<Relays>, index: usize, inbox: Arc<Inbox>, out: Arc<Out>
         match dial(server, relays.settings()).await {
             Ok(stream) => {
                 tracing::debug!(server = server.url, "connected to the relay");
-                wait = RETRY_AFTER;
-                let why = serve(stream, &relays, index, &inbox, &out).await;
-                relays.tell(index, RelayEvent::Lost { server: server.url.clone(), why });
+                let relayed = Mutex::default();
+                let why = serve(stream, &relays, index, &inbox, &out, &relayed).await;
+                let relayed = *lock(&relayed);
+                // One that closes at once is asked less and less.
+                if relayed.is_some() {
+                    wait = RETRY_AFTER;
+                }
+                relays.ended(index, relayed, why);
             }
-            Err(error) => {
-                let why = error.to_string();
-                relays.tell(index, RelayEvent::Unreachable { server: server.url.clone(), why });
-            }
+            Err(error) => relays.ended(index, None, error.to_string()),
         }
         // What is said until then is for nobody: requests are repeated.
         sleep(wait).await;
@@ -110,11 +116,25 @@ async fn run(relays: Arc<Relays>, index: usize, inbox: Arc<Inbox>, out: Arc<Out>
     }
 }
 
+/// The address that the server relays for over one connection.
+type Relayed = Mutex<Option<SocketAddr>>;
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Serves the stream until it ends; gives why.
-async fn serve(stream: Box<dyn Stream>, relays: &Relays, index: usize, inbox: &Inbox, out: &Out) -> String {
+async fn serve(
+    stream: Box<dyn Stream>,
+    relays: &Relays,
+    index: usize,
+    inbox: &Inbox,
+    out: &Out,
+    relayed: &Relayed,
+) -> String {
     let (reader, writer) = tokio::io::split(stream);
     tokio::select! {
-        why = read(reader, relays, index, inbox, out) => why,
+        why = read(reader, relays, index, inbox, out, relayed) => why,
         Err(error) = write(writer, relays, index, out) => error.to_string(),
     }
 }
@@ -125,6 +145,7 @@ async fn read(
     index: usize,
     inbox: &Inbox,
     out: &Out,
+    relayed: &Relayed,
 ) -> String {
     let mut decoder = Decoder::default();
     let mut piece = vec![0; BATCH];
@@ -136,7 +157,11 @@ async fn read(
         }
         loop {
             match decoder.next() {
-                Ok(Some(datagram)) => relays.received(index, datagram, inbox, |again| out.send(again.into())),
+                Ok(Some(datagram)) => {
+                    if let Some(address) = relays.received(index, datagram, inbox, |again| out.send(again.into())) {
+                        *lock(relayed) = Some(address);
+                    }
+                }
                 Ok(None) => break,
                 Err(error) => return error.to_string(),
             }

@@ -1,12 +1,14 @@
 //! What is said between this side and one server, and what follows from it. Does no I/O.
 
-use super::stun::{ALLOCATE, Message};
+use super::stun::{ALLOCATE, Message, REFRESH};
 use rtc::crypto::RTCCryptoProvider;
 use std::collections::{HashSet, VecDeque};
 use std::net::SocketAddr;
 
 /// How many requests are remembered: more than a peer has under way to one server.
 const REMEMBERED: usize = 64;
+/// Different refusals that are told of one server: one that invents more is not worth the lines.
+const TOLD: usize = 8;
 
 /// Errors that fresh credentials may cure (RFC 8489, 14.8; RFC 8656, 19).
 fn is_about_credentials(code: u16) -> bool {
@@ -19,8 +21,11 @@ pub(super) enum Verdict {
     Pass,
     /// For the peer; the server gave it this address.
     Allocated(SocketAddr),
-    /// For the peer, and to be told: the server refused.
+    /// For the peer, and to be told: the server refused to relay.
     Refused { code: u16, reason: String },
+    /// For the peer: of what it asked for beside, as a way to one far address, the server refused something. That is
+    /// normal: of the far end's candidates many are addresses that no relay sends to.
+    Denied { code: u16, reason: String },
     /// Not for the peer: with other credentials the answer may be another. The peer repeats its request.
     Renew,
     /// Not for the peer: the server wants the request once more, like this.
@@ -41,6 +46,29 @@ struct Sent {
     again: bool,
     /// As the peer made it, where it was signed anew.
     made: Option<Vec<u8>>,
+    aim: Aim,
+}
+
+/// What a request is about.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Aim {
+    /// That the server relays.
+    Begin,
+    /// That it goes on.
+    Keep,
+    /// Anything else.
+    Beside,
+}
+
+impl Aim {
+    fn of(request: &Message<'_>) -> Self {
+        match request.method() {
+            ALLOCATE => Self::Begin,
+            // Zero gives it back (RFC 8656, 7.2).
+            REFRESH if request.lifetime() != Some(0) => Self::Keep,
+            _ => Self::Beside,
+        }
+    }
 }
 
 #[derive(Default)]
@@ -56,6 +84,11 @@ pub(super) struct Watch {
     /// Counts the credentials, so that an answer to those before is not held against the new ones.
     generation: u32,
     renewing: bool,
+    /// What was found while the server took the ones it has, for when it does not any more.
+    spare: Option<Credentials>,
+    /// It relays, and will for nobody but the user it began with (RFC 8656, 5): no other credentials help from then on.
+    /// Each socket has an allocation of its own.
+    allocated: usize,
 }
 
 impl Watch {
@@ -79,7 +112,8 @@ impl Watch {
             self.sent.pop_front();
         }
         let anew = signed.is_some() && self.fresh.is_some();
-        self.sent.push_back(Sent { id, signed, again: false, made: anew.then(|| datagram.to_vec()) });
+        let (made, aim) = (anew.then(|| datagram.to_vec()), Aim::of(&message));
+        self.sent.push_back(Sent { id, signed, again: false, made, aim });
         if anew { self.sign(&message, crypto) } else { None }
     }
 
@@ -96,24 +130,33 @@ impl Watch {
     /// A datagram from the server. `may_renew` says whether fresh credentials may be asked for.
     pub fn receives(&mut self, datagram: &[u8], may_renew: bool, crypto: &dyn RTCCryptoProvider) -> Verdict {
         let Some(message) = Message::parse(datagram) else { return Verdict::Pass };
+        let Some(sent) = self.sent.iter().position(|sent| sent.id == message.transaction()) else {
+            return Verdict::Pass;
+        };
         if message.is_success() && message.method() == ALLOCATE {
-            return message.relayed_address().map_or(Verdict::Pass, Verdict::Allocated);
+            // An answer counts once, whatever a server says further.
+            self.sent.remove(sent);
+            let Some(address) = message.relayed_address() else { return Verdict::Pass };
+            self.allocated += 1;
+            return Verdict::Allocated(address);
         }
         if !message.is_error() {
             return Verdict::Pass;
         }
         let Some((code, reason)) = message.error() else { return Verdict::Pass };
-        let Some(sent) = self.sent.iter().position(|sent| sent.id == message.transaction()) else {
-            return Verdict::Pass;
-        };
         if let Some(again) = self.again(sent, code, &message, crypto) {
             return Verdict::Resend(again);
         }
-        match self.sent[sent].signed {
+        let Sent { signed, aim, .. } = self.sent[sent];
+        match signed {
             // How a server asks for credentials.
             None if code == 401 => return Verdict::Pass,
-            Some(generation) if is_about_credentials(code) => {
+            Some(generation) if is_about_credentials(code) && self.allocated == 0 => {
                 if self.renewing || generation != self.generation {
+                    return Verdict::Drop;
+                }
+                if let Some(spare) = self.spare.take() {
+                    self.change_to(spare);
                     return Verdict::Drop;
                 }
                 if may_renew {
@@ -125,7 +168,13 @@ impl Watch {
             _ if matches!(code, 300 | 438) => return Verdict::Pass,
             _ => {}
         }
-        if self.told.insert(code) { Verdict::Refused { code, reason } } else { Verdict::Pass }
+        if aim == Aim::Beside || (aim == Aim::Keep && self.allocated == 0) {
+            return Verdict::Denied { code, reason };
+        }
+        match self.told.len() < TOLD && self.told.insert(code) {
+            true => Verdict::Refused { code, reason },
+            false => Verdict::Pass,
+        }
     }
 
     /// A request that was signed anew and whose nonce is not that of its connection: as the server wants it. Once.
@@ -147,23 +196,34 @@ impl Watch {
         self.sign(&Message::parse(&made)?, crypto)
     }
 
-    /// The end of a renewal: the credentials that were found. Those that were refused are no news.
+    /// The end of a renewal, which this server or another asked for: the credentials that were found. Those that were
+    /// refused are no news. Those that are not refused stay: what they began would end with them.
     pub fn renewed(&mut self, found: Option<Credentials>) {
-        self.renewing = false;
-        if let Some(found) = found
-            && found != *self.fresh.as_ref().unwrap_or(&self.given)
-        {
-            (self.fresh, self.nonce) = (Some(found), None);
-            self.generation += 1;
+        let asked = std::mem::take(&mut self.renewing);
+        let Some(found) = found.filter(|found| found != self.fresh.as_ref().unwrap_or(&self.given)) else { return };
+        match asked {
+            true => self.change_to(found),
+            false => self.spare = Some(found),
         }
+    }
+
+    fn change_to(&mut self, credentials: Credentials) {
+        (self.fresh, self.nonce) = (Some(credentials), None);
+        self.generation += 1;
+    }
+
+    /// A connection ended, and with it what was relayed over it.
+    pub fn ended(&mut self) {
+        self.allocated = self.allocated.saturating_sub(1);
     }
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use super::super::stun::tests::{refusal, refusal_with, signed_allocate, unsigned_allocate};
+    use super::super::stun::tests::{granted, refusal, refusal_with, signed, signed_allocate, unsigned_allocate};
     use super::*;
+    use rtc::stun::message::{METHOD_CHANNEL_BIND, METHOD_CREATE_PERMISSION, METHOD_REFRESH};
 
     fn sends(watch: &mut Watch, datagram: &[u8]) -> Option<Vec<u8>> {
         watch.sends(datagram, &*rtc::crypto::default_provider().unwrap())
@@ -250,6 +310,70 @@ mod tests {
     #[test]
     fn an_error_to_nothing_that_was_asked_is_nothing() {
         assert_eq!(receives(&mut Watch::default(), &refusal(9, 403), true), Verdict::Pass);
+    }
+
+    #[test]
+    fn of_a_far_address_that_the_relay_does_not_send_to_nothing_is_told() {
+        let mut watch = Watch::default();
+        for method in [METHOD_CREATE_PERMISSION, METHOD_CHANNEL_BIND] {
+            sends(&mut watch, &signed(method, 1, None));
+            assert!(matches!(receives(&mut watch, &refusal(1, 403), true), Verdict::Denied { code: 403, .. }));
+        }
+        sends(&mut watch, &signed_allocate(2, "u", "p"));
+        assert!(matches!(receives(&mut watch, &refusal(2, 403), true), Verdict::Refused { code: 403, .. }));
+    }
+
+    #[test]
+    fn a_refused_refresh_is_told_unless_the_allocation_is_over() {
+        let mut watch = Watch::default();
+        sends(&mut watch, &signed_allocate(9, "u", "p"));
+        receives(&mut watch, &granted(9), true);
+        sends(&mut watch, &signed(METHOD_REFRESH, 1, Some(0)));
+        assert!(matches!(receives(&mut watch, &refusal(1, 437), true), Verdict::Denied { code: 437, .. }));
+        sends(&mut watch, &signed(METHOD_REFRESH, 2, Some(600)));
+        assert!(matches!(receives(&mut watch, &refusal(2, 437), true), Verdict::Refused { code: 437, .. }));
+        watch.ended();
+        sends(&mut watch, &signed(METHOD_REFRESH, 3, Some(600)));
+        assert!(matches!(receives(&mut watch, &refusal(3, 437), true), Verdict::Denied { code: 437, .. }));
+    }
+
+    #[test]
+    fn a_renewal_for_another_server_leaves_a_running_allocation_alone() {
+        let mut watch = Watch::default();
+        sends(&mut watch, &signed_allocate(1, "old", "p"));
+        assert!(matches!(receives(&mut watch, &granted(1), true), Verdict::Allocated(_)));
+        watch.renewed(Some(("new".into(), "q".into())));
+        assert_eq!(watch.generation(), 0);
+        assert_eq!(sends(&mut watch, &signed(METHOD_REFRESH, 2, Some(600))), None);
+        // No other user may keep it.
+        assert!(matches!(receives(&mut watch, &refusal(2, 401), true), Verdict::Refused { code: 401, .. }));
+    }
+
+    #[test]
+    fn what_a_renewal_for_another_server_found_is_used_when_it_is_needed() {
+        let mut watch = Watch::default();
+        watch.renewed(Some(("new".into(), "q".into())));
+        sends(&mut watch, &signed_allocate(1, "old", "p"));
+        assert_eq!(receives(&mut watch, &refusal(1, 401), false), Verdict::Drop);
+        assert_eq!(sends(&mut watch, &signed_allocate(1, "old", "p")), Some(signed_allocate(1, "new", "q")));
+    }
+
+    #[test]
+    fn an_allocation_that_nobody_asked_for_or_again_is_nothing() {
+        let mut watch = Watch::default();
+        assert_eq!(receives(&mut watch, &granted(1), true), Verdict::Pass);
+        sends(&mut watch, &signed_allocate(1, "u", "p"));
+        assert!(matches!(receives(&mut watch, &granted(1), true), Verdict::Allocated(_)));
+        assert_eq!(receives(&mut watch, &granted(1), true), Verdict::Pass);
+    }
+
+    #[test]
+    fn a_server_that_invents_errors_is_not_told_of_for_ever() {
+        let mut watch = Watch::default();
+        sends(&mut watch, &signed_allocate(1, "u", "p"));
+        let told =
+            (500..600).filter(|code| matches!(receives(&mut watch, &refusal(1, *code), true), Verdict::Refused { .. }));
+        assert_eq!(told.count(), TOLD);
     }
 
     #[test]
