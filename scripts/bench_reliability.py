@@ -84,6 +84,8 @@ ROWS = {
 BACK = {
     "event": "the next event of the chat",
     "audio": "sound",
+    "device": "the device, in use",
+    "speaker": "sound at PulseAudio's null sink, which begins with 2 s of silence",
     "chat": "the chat, taken up again",
     "asked": "REQUEST_CALL sent",
 }

@@ -282,6 +282,14 @@ impl Transport {
         ApiError::Status { operation, host: self.host.clone(), status, code, message, retry_after }
     }
 
+    /// Why there is no connection; with a proxy on the way it may be the proxy that there is none to.
+    fn by_way_of(&self, reason: &str) -> String {
+        match &self.config.proxy {
+            Some(proxy) => format!("{reason}, by way of the proxy {proxy:?}"),
+            None => reason.to_owned(),
+        }
+    }
+
     /// What a failure of the HTTP client is called here.
     pub(super) fn failed(&self, operation: Operation, error: reqwest::Error, after: Duration) -> ApiError {
         let host = self.host.clone();
@@ -301,14 +309,14 @@ impl Transport {
             return ApiError::Timeout { operation, host, after, connecting };
         }
         if error.is_dns() {
-            return ApiError::Unreachable { operation, host, reason: "its name is not known".into() };
+            return ApiError::Unreachable { operation, host, reason: self.by_way_of("its name is not known") };
         }
         if error.is_connect() {
             let reason = match io_kind {
                 Some(io::ErrorKind::ConnectionRefused) => "nobody listens there (connection refused)".into(),
                 _ => innermost(&error),
             };
-            return ApiError::Unreachable { operation, host, reason };
+            return ApiError::Unreachable { operation, host, reason: self.by_way_of(&reason) };
         }
         if error.is_builder() {
             return ApiError::BadArgument { operation, what: innermost(&error) };

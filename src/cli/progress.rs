@@ -97,6 +97,8 @@ fn chat_text(event: &ChatEvent, state: &PhoneState) -> Option<String> {
         ChatEvent::Server { event: ServerEvent::PartyLeft(left), .. } => {
             format!("{} left", state.party_name(&left.party_id))
         }
+        // Each try has an event, which programs are told; people want to know that it goes on.
+        ChatEvent::Reconnecting { attempt, .. } if !attempt.is_power_of_two() => return None,
         ChatEvent::Reconnecting { attempt, delay, message, .. } => {
             format!("connection trouble ({message}); try {attempt} again in {:.1} s", delay.as_secs_f64())
         }

@@ -5,7 +5,7 @@ use super::error::PeerError;
 use super::event::PeerEvent;
 use super::handler::{Handler, RemoteOffer, lock};
 use super::network::LocalNetwork;
-use super::relay::{RelaySettings, Relays};
+use super::relay::{RelaySettings, Relays, names_a_relay};
 use super::rtcp::{RemoteReport, RtcpTap};
 use super::sdp::{self, DtlsRole, Sections};
 use super::stats::PeerStats;
@@ -112,6 +112,9 @@ impl AudioPeer {
         config: PeerConfig,
         shown: Option<PacketTap>,
     ) -> Result<(Self, mpsc::UnboundedReceiver<PeerEvent>), PeerError> {
+        if config.relay_only && !names_a_relay(&config.ice_servers) {
+            return Err(PeerError::NoRelay);
+        }
         let (events_tx, events) = mpsc::unbounded_channel();
         let (reports_tx, reports) = watch::channel(None);
         let ssrc = rand::random::<u32>().max(1);

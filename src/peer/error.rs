@@ -11,6 +11,12 @@ pub enum PeerError {
         /// What the system said.
         reason: String,
     },
+    /// Nothing but relays is allowed, and there is none.
+    #[error(
+        "only relays may be used, and the contact center names no TURN server that can be: allow every way (--ice all), or \
+         see `chatphone ice-servers` and `chatphone check`"
+    )]
+    NoRelay,
     /// The peer connection could not be made.
     #[error("the WebRTC peer could not be set up: {0}")]
     Setup(String),

@@ -128,6 +128,8 @@ impl Renderer {
                 ClientEvent::Signaling(_) => Vec::new(),
                 _ => vec![Line::problem(format!("not sent ({}): {error}", kind(event)))],
             },
+            // Each try has an event, which programs are told; people want to know that it goes on.
+            ChatEvent::Reconnecting { attempt, .. } if !attempt.is_power_of_two() => Vec::new(),
             ChatEvent::Reconnecting { operation, attempt, delay, message } => {
                 let delay = delay.as_secs_f64();
                 vec![Line::problem(format!("{operation} failed ({message}); try {} in {delay:.1} s", attempt + 1))]

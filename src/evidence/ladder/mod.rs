@@ -189,5 +189,9 @@ fn clean(text: &str) -> String {
 
 /// Lines of a description made fit for a terminal.
 fn clean_lines(text: &str) -> impl Iterator<Item = String> {
-    text.lines().map(clean)
+    // What is indented stays so.
+    text.lines().map(|line| {
+        let indent = line.len() - line.trim_start_matches(' ').len();
+        format!("{}{}", &line[..indent], clean(line))
+    })
 }

@@ -31,6 +31,7 @@ mod way;
 
 pub use event::RelayEvent;
 pub(super) use relays::Relays;
+pub(super) use server::names_a_relay;
 pub(crate) use server::shown as shown_ice_url;
 pub use server::{RelayProtocol, unusable_ice_servers};
 pub use settings::{RelaySettings, Renew};

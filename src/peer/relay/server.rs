@@ -133,6 +133,11 @@ pub fn unusable_ice_servers(servers: &[IceServer]) -> Vec<String> {
     sort_out(servers).1
 }
 
+/// Whether a call that uses relays alone has a server to ask.
+pub(in super::super) fn names_a_relay(servers: &[IceServer]) -> bool {
+    sort_out(servers).0.iter().any(|server| !server.is_stun)
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -140,6 +145,18 @@ mod tests {
 
     fn read(url: &str) -> Result<Server, String> {
         Server::parse(url, "u", "p")
+    }
+
+    #[test]
+    fn a_stun_server_is_no_relay() {
+        let server = |url: &str| IceServer {
+            urls: vec![url.to_owned()],
+            username: Some("u".into()),
+            credential: Some("p".into()),
+            ..Default::default()
+        };
+        assert!(!names_a_relay(&[]) && !names_a_relay(&[server("stun:s.example"), server("turn:")]));
+        assert!(names_a_relay(&[server("stun:s.example"), server("turns:t.example")]));
     }
 
     #[test]
