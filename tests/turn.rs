@@ -416,11 +416,7 @@ async fn a_call_whose_relay_goes_away_is_restored_at_once() {
         let _ = stopped.await;
     };
     let call = place_call(plan, ended, |event, _| match event {
-        PhoneEvent::Call(CallEvent::MediaFlowing) => {
-            if !std::mem::replace(&mut killed, true) {
-                turn.restart();
-            }
-        }
+        PhoneEvent::Call(CallEvent::MediaFlowing) if !std::mem::replace(&mut killed, true) => turn.restart(),
         PhoneEvent::Call(CallEvent::Interrupted { reason }) => {
             interrupted.get_or_insert(*reason);
         }
